@@ -11,6 +11,7 @@
 #include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
+#include "common/image/outside_images.h"
 #include "extract/compare.h"
 #include "extract/part.h"
 #include "extract/prepare/prepare.h"
@@ -50,6 +51,7 @@ int extract(const ExtractOptions& options, const ExtractMode& mode, const StopFl
   if (options.images.empty())
     fail("images is not given; expected a folder of class folders, or with labels = \"none\" of any images");
   if (options.cache.empty()) fail("cache is not given; expected a directory, which is made when it is missing");
+  check_outside_images({"cache", options.cache}, {{"images", options.images}, {"unlabelled", options.unlabelled}});
   const std::string part =
       mode.prepare_only ? "1/1" : resolve_part(options.part, [](const char* name) { return std::getenv(name); });
   const bool prepares = parse_part(part).n == 1;

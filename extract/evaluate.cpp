@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "common/base/error.h"
+#include "common/base/json_text.h"
 #include "common/base/philox.h"
 #include "common/base/local_ranks.h"
 #include "common/base/progress.h"
@@ -145,7 +146,7 @@ std::string as_json(const std::vector<TeacherEvaluation>& scores) {
                    {"calibration_error", score.calibration_error},
                    {"core_ms_per_image", score.core_milliseconds},
                    {"agreement", score.agreement}});
-  return out.dump(2) + "\n";
+  return json_text(out);
 }
 
 }  // namespace vitrine

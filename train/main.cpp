@@ -21,14 +21,17 @@ namespace {
 using namespace vitrine;
 
 void tell(const TrainOptions& options, const TrainResult& result) {
-  if (result.already_finished)
-    std::printf("%s: this run was finished before, and its configuration is unchanged; its result:\n",
-                options.output.c_str());
-  if (const auto& accuracy = result.test ? result.test : result.validation)
-    std::printf("top-1 %.2f %%, top-5 %.2f %% on %llu images (%s)\n", 100 * accuracy->top1, 100 * accuracy->top5,
-                static_cast<unsigned long long>(accuracy->images), result.test ? "test" : "validation");
+  if (result.already_finished) std::printf("%s: this run was finished before; its result:\n", options.output.c_str());
+  const std::string weights = result.of_best ? text("best weights (epoch ", result.best.epoch, ")") : "last weights";
+  if (const auto& accuracy = result.accuracy())
+    std::printf("top-1 %.2f %%, top-5 %.2f %% on %llu images (%s), of the %s\n", 100 * accuracy->top1,
+                100 * accuracy->top5, static_cast<unsigned long long>(accuracy->images),
+                result.test ? "test" : "validation", weights.c_str());
+  if (const auto& last = result.last_accuracy())
+    std::printf("top-1 %.2f %%, top-5 %.2f %% there, of the last weights\n", 100 * last->top1, 100 * last->top5);
   if (result.agreement)
-    std::printf("agrees with the teacher on %.2f %% of the validation images\n", 100 * *result.agreement);
+    std::printf("agrees with the teacher on %.2f %% of the validation images, with the %s\n", 100 * *result.agreement,
+                weights.c_str());
   if (result.best.has_value())
     std::printf("best: %s %.2f %% on the validation images after epoch %llu (step %llu), %s\n",
                 result.best.chosen_by == "top1" ? "top-1" : "agreement", 100 * result.best.score,
@@ -38,9 +41,7 @@ void tell(const TrainOptions& options, const TrainResult& result) {
     std::printf("%s was distilled into layer%u at size %u\n", track.c_str(), stage, result.size);
   std::printf("%s: %llu steps in %.0f s\n", options.output.c_str(), static_cast<unsigned long long>(result.steps),
               result.wall_seconds);
-  if (result.already_finished && !options.test.empty() && !result.test)
-    std::printf("it was not tested then; to test it: vitrine-train --evaluate %s --images %s\n", options.output.c_str(),
-                options.test.c_str());
+  for (const std::string& remark : result.remarks) std::printf("%s\n", remark.c_str());
 }
 
 // Everything is checked and described, nothing written.

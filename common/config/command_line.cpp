@@ -10,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/lines.h"
 #include "common/base/screen.h"
+#include "common/base/shell.h"
 #include "common/config/config.h"
 
 namespace vitrine {
@@ -223,19 +224,8 @@ void CommandLine::add_screen_options() {
 }
 
 std::string shell_command(int argc, const char* const* argv) {
-  static constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
   std::string out;
-  for (int i = 0; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (i > 0) out += ' ';
-    if (!argument.empty() && argument.find_first_not_of(kPlain) == std::string::npos) {
-      out += argument;
-      continue;
-    }
-    out += '\'';
-    for (const char c : argument) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    out += '\'';
-  }
+  for (int i = 0; i < argc; ++i) out += (i > 0 ? " " : "") + shell_word(argv[i]);
   return out;
 }
 

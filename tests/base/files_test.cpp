@@ -11,6 +11,7 @@
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
+#include "common/base/paths.h"
 #include "tests/support/message.h"
 #include "tests/support/ordinary_user.h"
 #include "tests/support/skip.h"
@@ -170,6 +171,31 @@ TEST_CASE("an existing file is removed, and a failure to remove is an error") {
   rename_path(directory / "one", directory / "two");
   CHECK(read_whole(directory / "two") == "1");
   CHECK(thrown_by([&] { rename_path(directory / "one", directory / "two"); }).starts_with("2: "));
+}
+
+TEST_CASE("a path is resolved however it is written, and one in a folder is found there") {
+  const TemporaryDirectory directory;
+  const fs::path real = fs::canonical(directory.path());
+  fs::create_directory(real / "folder");
+  fs::create_directory_symlink("folder", real / "link");
+  for (const char* written : {"folder", "folder/", "folder/.", "link", "link/", "link/../folder", "none/../folder"})
+    CHECK(resolved_path(real / written) == real / "folder");
+  CHECK(resolved_path(real / "link/new/") == real / "folder/new");
+  CHECK(resolved_path(".") == fs::current_path());
+  CHECK(resolved_path("/") == "/");
+  CHECK(resolved_path("").empty());
+  fs::create_symlink("loop", real / "loop");
+  CHECK(has(thrown_by([&] { resolved_path(real / "loop/below"); }), "loop/below: cannot be followed ("));
+
+  CHECK(is_within(real / "folder", real / "link"));
+  CHECK(is_within(real / "link/new/deep", real / "folder/"));
+  CHECK(is_within("/etc", "/"));
+  CHECK_FALSE(is_within(real / "folders", real / "folder"));
+  CHECK_FALSE(is_within(real, real / "folder"));
+  CHECK_FALSE(is_within(real, ""));
+  CHECK(is_mount_point("/proc"));
+  CHECK_FALSE(is_mount_point(real / "folder"));
+  CHECK_FALSE(is_mount_point(real / "missing"));
 }
 
 TEST_CASE("a file shorter than requested is damage, and a file of several blocks is hashed whole") {

@@ -152,6 +152,17 @@ TEST_CASE("invalid settings and inputs are refused in one sentence before anythi
     check_refused(fixture.errors_of("cache", bad.settings), bad.words, bad.kind);
     CHECK(!std::filesystem::exists(root / "cache"));
   }
+  // The cache's directory would be a class of the next scan.
+  const std::string images = fixture.images.string();
+  std::filesystem::create_directory_symlink(images, root / "link");
+  for (const std::string cache :
+       {images, images + "/cache", images + "/ant/deep/cache", (root / "link/cache").string()}) {
+    CAPTURE(cache);
+    check_refused(fixture.errors_of("cache", {"cache=" + cache}),
+                  {cache + ": cache is in images = " + images, "would count as a class; choose another cache"});
+    CHECK(std::distance(std::filesystem::directory_iterator(images), {}) == 3);
+  }
+  check_refused(fixture.errors_of("cache", {"unlabelled=" + root.string()}), {"cache is in unlabelled = "});
 
   const auto allowing = [&](const std::string& words) {
     return vitrine::testing::run(fixture.command("cache", {"allow_chance=false"}) + " --dry-run --allow " + words);

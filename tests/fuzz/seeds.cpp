@@ -126,6 +126,7 @@ void seed_run_files(const Seeds& seeds) {
            R"("other_pictures":5,"left_out_views":6,"changes":["a change"],"tensors":"checkpoint-12.safetensors",)",
            R"("tensors_sha256":")", hash,
            R"(","settings":"seed = 3\n","validation":{"top1":0.5,"top5":1,"images":40},)",
+           R"("best_validation":{"top1":0.75,"top5":1,"images":40},)",
            R"("agreement":0.25,"passes":{"all":[0,1,4],"with_maps":[1]}})"));
   add(RunFileCase::kCheckpoint, "old_last.json",
       text(
@@ -134,6 +135,7 @@ void seed_run_files(const Seeds& seeds) {
   add(RunFileCase::kSummary, "summary.json",
       R"({"steps":12,"images_seen":48,"wall_seconds":3.5,"core_seconds":7.0,"core_seconds_per_step":0.5,"wait_share":0.25,)"
       R"("evaluated_on":"test","evaluated_images":40,"top1":0.5,"top5":1.0,"allowed":[{"word":"mixed","difference":"one"}],)"
+      R"("weights":"best","last_top1":0.25,"last_top5":0.75,"test_images":{"folder":"test","hash":"ab"},)"
       R"("left_out_views":2,"skipped_updates":3,"best":{"chosen_by":"top1","score":0.75,"step":8,"epoch":2,)"
       R"("file":"exported/best.safetensors"},"size":32,"stages":{"features.1":"layer3"},"changes":["a change"]})");
   const std::string rest =
@@ -163,6 +165,7 @@ void seed_report(const Seeds& seeds) {
   add(ReportCase::kSummary, "summary.json",
       R"({"steps":12,"images_seen":48,"wall_seconds":3.5,"core_seconds":7.0,"wait_share":0.25,"evaluated_on":"test",)"
       R"("evaluated_images":40,"top1":0.5,"top5":1.0,"allowed":[{"word":"mixed","difference":"one"}],)"
+      R"("weights":"best","last_top1":0.25,"last_top5":0.75,)"
       R"("best":{"chosen_by":"top1","score":0.75,"step":8,"epoch":2},"stages":{"features.1":"layer3"},"changes":["a"]})");
   add(ReportCase::kConfiguration, "config.toml", "batch = 4\nmean = [0.5, 0.5]\n[model]\narch = \"resnet18\"\n");
   add(ReportCase::kEvaluation, "evaluation.json",

@@ -1,5 +1,6 @@
 """tools/setup.sh, build.sh and jobs.sh on machines that are not there: every program that they call is a stand-in that says
 what it was asked, so that nothing is installed or built."""
+import json
 import os
 import pathlib
 import shutil
@@ -179,6 +180,12 @@ def test_table():
     import ablation_table
     for degrees, wanted in [(1, 12.706), (19, 2.093), (20, 2.086), (24, 2.064), (29, 2.045), (60, 2.000), (120, 1.980), (10**9, 1.960)]:
         check(abs(ablation_table.student_t(degrees) - wanted) < 0.00051, (degrees, ablation_table.student_t(degrees)))
+    with tempfile.TemporaryDirectory() as name:
+        demo = pathlib.Path(name)
+        for run, summary in {"kl-0": {"top1": 0.5}, "kl-1": {"top1": 0.5, "last_top1": 0.25}}.items():
+            (demo / "students/ablation" / run).mkdir(parents=True)
+            (demo / "students/ablation" / run / "summary.json").write_text(json.dumps(summary))
+        check(ablation_table.load(demo) == {"kl": {0: 50, 1: 25}}, ablation_table.load(demo))
 
 
 def main():

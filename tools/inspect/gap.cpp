@@ -6,6 +6,7 @@
 #include <set>
 
 #include "common/base/error.h"
+#include "common/base/shell.h"
 #include "common/cache/shard_directory.h"
 #include "tools/inspect/recode.h"
 
@@ -15,13 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kRecipes = "recipes";
-
-// Quotes a word for a shell command.
-std::string quoted(const std::string& word) {
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
 
 // "vit.0123abcd" for "vit.0123abcd/logits".
 std::string teacher_of(const std::string& directory) {
@@ -34,8 +28,9 @@ bool is_recoded(const TrackInfo& track) {
 
 std::string recode_command(const TrackInfo& track, const fs::path& to) {
   const auto exact = [](double number) { return nlohmann::json(number).dump(); };
-  std::string command = text("vitrine-cache recode SOURCE --from ", track.directory(), " --to ", quoted(to.string()),
-                             " --encoding ", encoding_name(track.codec.encoding), " --level ", track.compression.level);
+  std::string command =
+      text("vitrine-cache recode SOURCE --from ", shell_word(track.directory()), " --to ", shell_word(to.string()),
+           " --encoding ", encoding_name(track.codec.encoding), " --level ", track.compression.level);
   if (track.compression.window_log != 0) command += text(" --window ", track.compression.window_log);
   if (track.codec.max_error > 0) command += text(" --max-error ", exact(track.codec.max_error));
   if (track.codec.kept > 0) command += text(" --kept ", track.codec.kept);
@@ -95,7 +90,7 @@ std::vector<Run> runs_of(const std::vector<const IncompleteTrack*>& tracks, cons
 
 std::string extract_command(const std::string& config, const fs::path& cache, const Run& run) {
   std::string features, attention;
-  bool logits = false;
+  bool logits = false, embedding = false;
   for (const std::string& directory : run.directories) {
     const std::string name = directory.substr(directory.find('/') + 1), block = name.substr(name.find('.') + 1);
     std::string* const blocks = name.starts_with("features.")    ? &features
@@ -104,13 +99,14 @@ std::string extract_command(const std::string& config, const fs::path& cache, co
     if (blocks != nullptr)
       *blocks += (blocks->empty() ? "" : ", ") + block;
     else
-      logits = true;
+      (name == "embedding" ? embedding : logits) = true;
   }
-  std::string command = text("vitrine-extract ", config, " --set ", quoted("cache=" + cache.string()),
+  std::string command = text("vitrine-extract ", config, " --set ", shell_word("cache=" + cache.string()),
                              " --set first_pass=", run.first, " --set passes=", run.count);
   if (!run.directories.empty())
-    command += text(" --set taps.logits=", logits ? "true" : "false", " --set 'taps.features=[", features,
-                    "]' --set 'taps.attention=[", attention, "]'");
+    command +=
+        text(" --set taps.logits=", logits ? "true" : "false", " --set taps.embedding=", embedding ? "true" : "false",
+             " --set 'taps.features=[", features, "]' --set 'taps.attention=[", attention, "]'");
   return command;
 }
 
@@ -200,7 +196,7 @@ class Filler {
 }  // namespace
 
 std::string prepare_command(const fs::path& cache) {
-  return text("vitrine-extract CONFIG.toml --set ", quoted("cache=" + cache.string()), " --prepare");
+  return text("vitrine-extract CONFIG.toml --set ", shell_word("cache=" + cache.string()), " --prepare");
 }
 
 std::vector<std::string> gap_commands(const fs::path& cache, const Plan& plan, const std::vector<TrackInfo>& tracks,

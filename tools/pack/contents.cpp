@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/base/progress.h"
+#include "common/base/shell.h"
 #include "common/cache/preparation.h"
 #include "common/cache/shard_directory.h"
 #include "common/cache/teacher_score.h"
@@ -124,7 +125,7 @@ void fill_in_records(const Cache& cache, ShardFiles& shards) {
       throw Error(ErrorKind::kCorrupt,
                   {.path = (directory / name).string(),
                    .what = text("has ", bytes, " bytes, but ", kManifestName, " lists ", known->bytes),
-                   .remedy = text("run vitrine-cache repair ", cache.directory().string())});
+                   .remedy = "run vitrine-cache repair " + shell_word(cache.directory().string())});
     FileRecord record = known != nullptr ? *known : describe_file(directory / name);
     record.name = shards.directory + "/" + name;
     shards.records[number] = std::move(record);
@@ -163,17 +164,25 @@ std::vector<TrackState> states_of(const Cache& cache, const std::vector<TrackInf
 }  // namespace
 
 std::vector<TrackInfo> chosen_tracks(const Cache& cache, const TrackNames& names) {
-  const auto wanted = [&](const std::string& directory) {
-    return names.empty() || std::ranges::any_of(names, [&](const auto& word) { return is_named(directory, word); });
-  };
+  std::set<std::string> wanted;
+  for (const std::string& word : names) {
+    const auto add = [&](const std::string& directory) {
+      if (is_named(directory, word)) wanted.insert(directory);
+      return is_named(directory, word);
+    };
+    bool found = false;
+    for (const TrackInfo& track : cache.tracks()) found = add(track.directory()) || found;
+    for (const Cache::BadTrack& track : cache.bad_tracks()) found = add(track.directory) || found;
+    const std::size_t slash = word.find('/');
+    if (!found)  // a teacher's name without its hash, or an error that lists the tracks
+      wanted.insert(
+          cache.track(word.substr(slash + 1), slash == std::string::npos ? "" : word.substr(0, slash)).directory());
+  }
   for (const Cache::BadTrack& track : cache.bad_tracks())
-    if (wanted(track.directory)) throw track.error;
-  for (const std::string& word : names)
-    if (std::ranges::none_of(cache.tracks(), [&](const auto& track) { return is_named(track.directory(), word); }))
-      cache.track(word.substr(word.find('/') + 1),
-                  word.find('/') == std::string::npos ? "" : word.substr(0, word.find('/')));
+    if (names.empty() || wanted.contains(track.directory)) throw track.error;
   std::vector<TrackInfo> tracks = cache.tracks();
-  std::erase_if(tracks, [&](const TrackInfo& track) { return !wanted(track.directory()); });
+  if (!names.empty())
+    std::erase_if(tracks, [&](const TrackInfo& track) { return !wanted.contains(track.directory()); });
   return tracks;
 }
 

@@ -7,6 +7,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
+#include "common/base/paths.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "tools/pack/reader.h"
@@ -23,9 +24,17 @@ std::uint64_t contents_bytes(const PackManifest& manifest) {
   return bytes;
 }
 
-// Without a slash at the end, so that names beside it can be made.
-fs::path plain(const fs::path& path) {
-  return path.has_filename() ? path : path.parent_path();
+// Where the cache will be. Throws if its directory could not be put in place once it is complete.
+fs::path target_of(const fs::path& to) {
+  const fs::path target = resolved_path(to);
+  const auto refuse = [&](const char* what, const char* remedy) {
+    throw Error(ErrorKind::kInput, {.path = to.string(), .what = what, .remedy = remedy});
+  };
+  if (target == target.root_path() || is_mount_point(target))
+    refuse("is where a disk is mounted, and cannot be replaced", "name a directory in it, which is made");
+  if (fs::is_symlink(fs::symlink_status(target)))
+    refuse("is a link to something that does not exist", "remove it, or choose another directory");
+  return target;
 }
 
 bool has_size(const fs::path& path, std::uint64_t bytes) {
@@ -119,11 +128,12 @@ PackCheck check_directory(const fs::path& directory, const StopFlag& stop) {
 
 Unpacked unpack(const std::string& from, const fs::path& to, const StopFlag& stop) {
   if (to.empty()) fail("the directory to unpack to is empty; name one");
+  const fs::path target = target_of(to);
   InputStream in(from);
   PackReader reader(in);
   const PackManifest& manifest = reader.manifest();
   Unpacked out{manifest.files().size(), contents_bytes(manifest), 0};
-  const fs::path target = plain(to), staging = target.string() + kUnpackingEnd;
+  const fs::path staging = target.string() + kUnpackingEnd;
   if (is_unpacked(target, manifest)) {
     out.kept = out.files;
     return out;

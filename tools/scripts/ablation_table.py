@@ -33,11 +33,12 @@ def spread(values):
 
 
 def load(demo):
-    """{arm: {seed: top-1 in %}}"""
+    """{arm: {seed: top-1 of the last weights in %}}: training settings are compared after the same steps, not at each run's best."""
     found = {}
     for path in sorted(demo.glob("students/ablation/*-*/summary.json")):
         arm, seed = path.parent.name.rsplit("-", 1)
-        found.setdefault(arm, {})[int(seed)] = 100 * json.loads(path.read_text())["top1"]
+        summary = json.loads(path.read_text())
+        found.setdefault(arm, {})[int(seed)] = 100 * summary.get("last_top1", summary["top1"])
     return found
 
 

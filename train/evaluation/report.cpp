@@ -8,6 +8,7 @@
 #include "common/base/counted.h"
 #include "common/base/digits.h"
 #include "common/base/error.h"
+#include "common/base/json_text.h"
 #include "common/base/progress.h"
 
 namespace vitrine {
@@ -87,7 +88,7 @@ std::string as_json(const Report& report) {
   }
   for (const LeftOut& entry : report.left_out)
     json["left_out"].push_back({{"kind", name_of(entry.kind)}, {"path", entry.id}, {"reason", entry.reason}});
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_text(json);
 }
 
 }  // namespace vitrine

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -43,10 +44,10 @@ Json json_of(const Checkpoint& checkpoint) {
                {"tensors", checkpoint.tensors_file},
                {"tensors_sha256", checkpoint.tensors_sha256},
                {"settings", checkpoint.settings}};
-  if (checkpoint.validation)
-    json["validation"] = {{"top1", checkpoint.validation->top1},
-                          {"top5", checkpoint.validation->top5},
-                          {"images", checkpoint.validation->images}};
+  for (const auto& [key, accuracy] :
+       {std::pair("validation", &checkpoint.validation), {"best_validation", &checkpoint.best.accuracy}})
+    if (*accuracy)
+      json[key] = {{"top1", (*accuracy)->top1}, {"top5", (*accuracy)->top5}, {"images", (*accuracy)->images}};
   if (checkpoint.agreement) json["agreement"] = *checkpoint.agreement;
   if (checkpoint.passes)
     json["passes"] = {{"all", checkpoint.passes->all}, {"with_maps", checkpoint.passes->with_maps}};
@@ -81,11 +82,13 @@ Checkpoint checkpoint_of(const JsonFields& in) {
       out.tracks[track] = fields.dump();
     }
   out.allowed = allowed_differences(in);
-  if (in.has("validation")) {
-    const JsonFields validation = in.object("validation");
-    out.validation = Accuracy{validation.number("top1", 0, 1), validation.number("top5", 0, 1),
-                              validation.integer<std::uint64_t>("images")};
-  }
+  for (const auto& [key, accuracy] :
+       {std::pair("validation", &out.validation), {"best_validation", &out.best.accuracy}})
+    if (in.has(key)) {
+      const JsonFields validation = in.object(key);
+      *accuracy = Accuracy{validation.number("top1", 0, 1), validation.number("top5", 0, 1),
+                           validation.integer<std::uint64_t>("images")};
+    }
   if (in.has("agreement")) out.agreement = in.number("agreement", 0, 1);
   if (in.has("passes")) {
     const JsonFields passes = in.object("passes");

@@ -21,10 +21,11 @@ namespace vitrine {
 
 /// The weights in exported/best.safetensors.
 struct BestWeights {
-  std::string chosen_by;    ///< "top1" or "agreement"
-  double score = -1;        ///< of that criterion, in [0, 1]; -1: no validation yet
-  std::uint64_t step = 0;   ///< steps done when they were validated
-  std::uint64_t epoch = 0;  ///< from 1
+  std::string chosen_by;                  ///< "top1" or "agreement"
+  double score = -1;                      ///< of that criterion, in [0, 1]; -1: no validation yet
+  std::uint64_t step = 0;                 ///< steps done when they were validated
+  std::uint64_t epoch = 0;                ///< from 1
+  std::optional<Accuracy> accuracy = {};  ///< with top-1 as criterion; absent in older checkpoints
   bool has_value() const { return score >= 0; }
 };
 

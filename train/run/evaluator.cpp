@@ -89,7 +89,8 @@ bool Evaluator::validate(Student& student, Checkpoint& state, std::uint64_t step
   const double score = this->score(student, state, metrics, stop);
   add_left_out_of(*validation_, options_.output);
   if (score > state.best.score) {
-    state.best = {agreement_ ? "agreement" : "top1", score, state.step, epoch};
+    state.best = {agreement_ ? "agreement" : "top1", score, state.step, epoch, {}};
+    if (!agreement_) state.best.accuracy = state.validation;
     WeightsRecord best = student.record(state.step);
     best.selection = state.best.chosen_by;
     best.score = score;

@@ -86,6 +86,7 @@ MetricsJson to_json(const EndMetrics& metrics) {
   put(line, "seconds", metrics.seconds);
   put(line, "top1", metrics.top1);
   if (metrics.top1) line["on"] = metrics.on;
+  put(line, "last_top1", metrics.last_top1);
   return line;
 }
 

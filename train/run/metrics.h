@@ -55,9 +55,10 @@ struct PhaseMetrics {
 
 struct EndMetrics {
   std::uint64_t step = 0;
-  double seconds = 0;  ///< of the whole run
-  std::optional<double> top1;
-  std::string on;  ///< "test" or "validation"; empty without top1
+  double seconds = 0;               ///< of the whole run
+  std::optional<double> top1;       ///< of the weights that are used (run_result.h)
+  std::string on;                   ///< "test" or "validation"; empty without top1
+  std::optional<double> last_top1;  ///< of the last weights, if those are others
 };
 
 /// The line's object, keys in the order of the page.

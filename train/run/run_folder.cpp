@@ -9,6 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/paths.h"
 #include "common/base/progress.h"
 #include "common/config/config.h"
 #include "train/run/run_files.h"
@@ -17,11 +18,12 @@
 namespace vitrine {
 namespace {
 
-// Moves the run's files to a new directory beside it, whose name is returned: OUTPUT.old, OUTPUT.old.2, ... The
-// checkpoint goes last, so that an interrupted move is recognised as a run and repeated.
+// Moves the run's files to a new directory beside it, whose name is returned: OUTPUT.old, OUTPUT.old.2, ..., or in the
+// directory where that is on another disk. The checkpoint goes last, so that an interrupted move is recognised as a run
+// and repeated.
 std::filesystem::path move_run_aside(const RunFiles& run) {
-  const std::filesystem::path& output = run.directory();
-  const std::string plain = (output.has_filename() ? output : output.parent_path()).string();
+  const std::filesystem::path output = resolved_path(run.directory());
+  const std::string plain = (is_mount_point(output) ? output / "run" : output).string();
   std::filesystem::path to = plain + ".old";
   for (int number = 2; path_exists(to); ++number) to = text(plain, ".old.", number);
   make_directories(to);

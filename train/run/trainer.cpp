@@ -11,8 +11,12 @@
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/base/local_ranks.h"
+#include "common/base/paths.h"
 #include "common/base/progress.h"
+#include "common/base/shell.h"
+#include "common/image/outside_images.h"
 #include "common/models/device.h"
 #include "common/models/torch_errors.h"
 #include "train/run/baseline.h"
@@ -25,6 +29,7 @@
 #include "train/run/run_files.h"
 #include "train/run/run_folder.h"
 #include "train/run/run_settings.h"
+#include "train/run/stored_student.h"
 #include "train/run/training_views.h"
 #include "train/run/monitor.h"
 #include "train/targets/make_source.h"
@@ -42,6 +47,10 @@ at::Device select_devices(const TrainOptions& options) {
 
 TrainingImages images_of(const TrainOptions& options, const StopFlag& stop) {
   check_labels(options);
+  check_outside_images({"output", options.output}, {{"images", options.images},
+                                                    {"unlabelled", options.unlabelled},
+                                                    {"validation", options.validation},
+                                                    {"test", options.test}});
   return scan_training_images(options.image_options(), stop);
 }
 
@@ -59,6 +68,19 @@ Student seeded_student(const TrainOptions& options, int size, std::size_t classe
   return Student(student, static_cast<int>(classes), device, index.classes);
 }
 
+// For a run's record: the same for every way to write a path.
+std::string place_of(ImageFolders folders) {
+  folders.images = resolved_path(folders.images);
+  return folders.describe();
+}
+
+bool same_weights(const Tensors& stored, const Tensors& now) {
+  return stored.size() == now.size() && std::ranges::all_of(now, [&](const auto& entry) {
+           const auto found = stored.find(entry.first);
+           return found != stored.end() && at::equal(found->second, entry.second.cpu());
+         });
+}
+
 StepOptions step_options(const TrainOptions& options) {
   StepOptions out{.micro_batch = options.micro_batch,
                   .seed = options.seed,
@@ -69,6 +91,34 @@ StepOptions step_options(const TrainOptions& options) {
   if (options.targets.source == TargetKind::kNone) out.r = 0;  // only labels
   if (options.labels == Labels::kNone) out.r = 1;              // no labels
   if (options.precision == "fp16") out.scaler = options.scaler;
+  return out;
+}
+
+// `folder`: now given as `key`, if it is not where the run's images were, in sentences. Throws Error if it is missing.
+std::vector<std::string> remarks_on(const std::string& key, const std::string& folder,
+                                    const std::optional<EvaluatedImages>& images, const std::string& otherwise,
+                                    const std::string& output) {
+  if (folder.empty() || (images && images->folder == place_of(folder))) return {};
+  if (!directory_exists(folder))
+    throw Error(ErrorKind::kInput,
+                {.path = folder,
+                 .what = text("is not a folder, but ", key, " names it; the run is finished, with other images"),
+                 .remedy = text("give ", key, " another folder, or leave it out")});
+  return {text(key, " = ", folder, ": ", images ? "the run's images were those of " + images->folder : otherwise,
+               "; to evaluate it on these: vitrine-train --evaluate ", shell_word(output), " --set ",
+               shell_word("test=" + folder))};
+}
+
+// What is said of a finished run whose command now has other images.
+std::vector<std::string> remarks_on_images(const TrainOptions& options, const TrainResult& run) {
+  constexpr const char* kUnknown = "where the run's images were is not recorded";
+  std::vector<std::string> out =
+      remarks_on("test", options.test, run.test_images, run.test ? kUnknown : "the run was not tested", options.output);
+  if (options.validation.empty() || options.selection() == Select::kLast) return out;
+  for (std::string& sentence :
+       remarks_on("validation", options.validation, run.validation_images,
+                  run.best.has_value() ? kUnknown : "the run was not validated", options.output))
+    out.push_back(std::move(sentence));
   return out;
 }
 
@@ -265,9 +315,7 @@ TrainResult Trainer::result_after(std::uint64_t steps) const {
   result.images_seen = steps * options_.batch;
   result.size = static_cast<std::uint32_t>(size_);
   result.stages = objective_->pairs();
-  result.validation = state_.checkpoint.validation;
-  result.agreement = state_.checkpoint.agreement;
-  result.best = state_.checkpoint.best;
+  result.take_scores(state_.checkpoint);
   result.changes = state_.checkpoint.changes;
   result.allowed = allowance_.met();
   if (const std::uint64_t others = state_.other_pictures(*batches_); others > 0) {
@@ -302,20 +350,45 @@ void Trainer::reestimate_batch_norm(const StopFlag& stop) {
   batches_->stop();
 }
 
+// The figures of the weights that are used, and beside them those of the last ones, where these are others.
+void Trainer::evaluate_weights(const Evaluator& evaluator, TrainResult& result, const StopFlag& stop) {
+  const auto evaluate = [&](const Evaluation* images, Network& network) -> std::optional<Accuracy> {
+    if (images == nullptr) return std::nullopt;
+    const Accuracy accuracy = images->run(network, device_, stop);
+    add_left_out_of(*images, options_.output);
+    return accuracy;
+  };
+  if (path_exists(RunFiles(options_.output).best_weights())) {
+    const StoredStudent best = read_student(options_.output, WeightsChoice::kBest);
+    result.of_best = !same_weights(best.weights, student_.weights());
+    if (result.of_best) {
+      Network network = network_of(best, device_);
+      result.validation.reset(), result.agreement.reset();
+      result.take_scores(state_.checkpoint);
+      if (!result.validation && result.last_validation)  // not recorded by an earlier version
+        result.validation = evaluate(evaluator.validation(), network);
+      result.test = evaluate(evaluator.test(), network);
+    }
+  }
+  (result.of_best ? result.last_test : result.test) = evaluate(evaluator.test(), student_.network());
+  if (const Evaluation* images = evaluator.validation())
+    result.validation_images = {place_of(*options_.validation_folders()), images->index().hash()};
+  if (const Evaluation* images = evaluator.test())
+    result.test_images = {place_of(options_.test), images->index().hash()};
+}
+
 // Final weights, test and summary. The next process repeats what `stop` interrupts.
 void Trainer::finish(const Evaluator& evaluator, TrainResult& result, RunLog& log, const StopFlag& stop) try {
   const Student::Averaged averaged(student_);
   const std::filesystem::path output = options_.output;
   if (options_.batch_norm_batches > 0) with_torch_errors(kStepAdvice, [&] { reestimate_batch_norm(stop); });
   save_safetensors(RunFiles(output).last_weights(), student_.weights(), student_.record(steps_).metadata());
-  if (const Evaluation* test = evaluator.test()) {
-    result.test = test->run(student_.network(), device_, stop);
-    add_left_out_of(*test, output);
-  }
+  evaluate_weights(evaluator, result, stop);
   write_summary(output, result);
-  EndMetrics end{.step = steps_, .seconds = result.wall_seconds, .top1 = {}, .on = {}};
-  if (const std::optional<Accuracy>& accuracy = result.test ? result.test : result.validation)
+  EndMetrics end{.step = steps_, .seconds = result.wall_seconds, .top1 = {}, .on = {}, .last_top1 = {}};
+  if (const std::optional<Accuracy>& accuracy = result.accuracy())
     end.top1 = accuracy->top1, end.on = result.test ? "test" : "validation";
+  if (const std::optional<Accuracy>& last = result.last_accuracy()) end.last_top1 = last->top1;
   log.add(end);
   state_.checkpoint.finished = true;
   update_checkpoint(output, state_.checkpoint);
@@ -379,9 +452,8 @@ std::optional<TrainResult> finished_run(const TrainOptions& options) {
   std::optional<TrainResult> result = read_summary(strict.output);
   if (!result || result->steps != run->step) return std::nullopt;
   result->already_finished = true;
-  result->validation = run->validation;
-  result->agreement = run->agreement;
-  result->best = run->best;
+  result->take_scores(*run);
+  result->remarks = remarks_on_images(options, *result);
   return result;
 }
 

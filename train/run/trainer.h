@@ -78,6 +78,7 @@ class Trainer {
   void add_first_views(EventFile& events) const;
   StepMetrics metrics_of(const SchedulePoint& point, const Step::Result& result) const;
   TrainResult result_after(std::uint64_t steps) const;
+  void evaluate_weights(const Evaluator& evaluator, TrainResult& result, const StopFlag& stop);
   void finish(const Evaluator& evaluator, TrainResult& result, RunLog& log, const StopFlag& stop);
   void reestimate_batch_norm(const StopFlag& stop);
 

@@ -24,7 +24,7 @@ struct Choice : TrainFixture {
   Choice() {
     make_cache();
     TrainOptions training = logits_only(TargetKind::kCache, "unused");
-    training.validation = images.string();
+    training.validation = training.test = images.string();
     training.size = 32;
     write_whole(root / "train.toml", config_as_toml(training));
     write_whole(table, kTable);
@@ -54,8 +54,11 @@ TEST_CASE("choose: the students that can pay are trained, drawn, and one is chos
     const auto summary =
         nlohmann::json::parse(read_whole(fixture.out / student.at("run").get<std::string>() / "summary.json"));
     CHECK(student.at("score").get<double>() == doctest::Approx(summary.at("best").at("score").get<double>()));
+    CHECK(student.at("test_top1").get<double>() == doctest::Approx(summary.at("top1").get<double>()));
     best = std::max(best, student.at("score").get<double>());
   }
+  CHECK(json.at("score") == "best top-1 on the validation images");
+  CHECK(has(result.output, "best top-1 on the validation images  top-1 on the test images"));
   for (const auto& student : json.at("students"))
     if (student.at("run") == json.at("choice")) CHECK(student.at("score").get<double>() == best);
   const std::string svg = read_whole(fixture.out / "choice.svg");
@@ -110,6 +113,13 @@ TEST_CASE("choose: what cannot be is refused in one sentence, and nothing is wri
   says("--latency 5ms --depths 19", "--depths");
   says("--latency 5ms --on onnxruntime --precision bf16", "ONNX Runtime computes these networks in fp32");
   says("--latency 5ms --measure-only", "--measure-only needs -o FILE.csv");
+  const CommandResult strange =
+      run("'" + executable("vitrine-choose") + "' '" + (fixture.root / "train.toml").string() +
+          "' --set 'images=caf\xe9' --latency 5ms --out '" + fixture.out.string() + "' " + fixture.on_table());
+  CAPTURE(strange.output);
+  CHECK(strange.exit_code == 2);
+  CHECK(has(strange.output, "images=caf\xe9: is not UTF-8, which "));
+  CHECK_FALSE(fs::exists(fixture.out));
   says("--latency 0.5ms --dry-run " + fixture.on_table(), "no candidate is that quick");
   write_whole(fixture.out / "letter.txt", "dear");
   const CommandResult result = fixture.choose("--latency 5ms " + fixture.on_table());

@@ -107,13 +107,15 @@ TEST_CASE("each teacher's tracks get their own command, and lost recipes are mad
   for (const std::string& file : {kLogits + "00002.h5", kTiny + "attention.3/00001.h5", other + "00000.h5"})
     write_whole(cache.path(file), "damaged");
   std::vector<std::string> commands = plan_repair(cache.directory, cache.verify()).commands;
-  const std::string set = " --set 'cache=" + cache.directory.string() + "' --set first_pass=";
+  const std::string set = " --set cache=" + cache.directory.string() + " --set first_pass=";
   CHECK(commands ==
         std::vector<std::string>{"vitrine-extract CONFIG-other.aaaaaaaa.toml" + set +
-                                     "0 --set passes=1 --set taps.logits=true --set 'taps.features=[]' --set "
+                                     "0 --set passes=1 --set taps.logits=true --set taps.embedding=false --set "
+                                     "'taps.features=[]' --set "
                                      "'taps.attention=[]'",
                                  "vitrine-extract CONFIG-tiny.aaaaaaaa.toml" + set +
-                                     "0 --set passes=2 --set taps.logits=true --set 'taps.features=[]' --set "
+                                     "0 --set passes=2 --set taps.logits=true --set taps.embedding=false --set "
+                                     "'taps.features=[]' --set "
                                      "'taps.attention=[3]'"});
   // Only recipes are missing: the command names a track that is complete in that pass.
   const SampleCache lost;
@@ -123,7 +125,8 @@ TEST_CASE("each teacher's tracks get their own command, and lost recipes are mad
   commands = plan_repair(lost.directory, lost.verify()).commands;
   REQUIRE(commands.size() == 1);
   CHECK(
-      commands[0].ends_with("first_pass=1 --set passes=1 --set taps.logits=false --set 'taps.features=[3]' --set "
+      commands[0].ends_with("first_pass=1 --set passes=1 --set taps.logits=false --set taps.embedding=false --set "
+                            "'taps.features=[3]' --set "
                             "'taps.attention=[]'"));
 }
 

@@ -247,7 +247,7 @@ TEST_CASE("other weights, other images and missing arguments of --deep are refus
 
 TEST_CASE("repair and the command it prints restore the original bytes") {
   const ExtractFixture fixture;
-  REQUIRE(fixture.extract("cache").exit_code == 0);
+  REQUIRE(fixture.extract("cache", {"taps.embedding=true"}).exit_code == 0);
   const auto before = fixture.files("cache");
   const auto damage = [&](const std::string& file) {
     const std::filesystem::path path = fixture.root / "cache" / file;
@@ -258,7 +258,7 @@ TEST_CASE("repair and the command it prints restore the original bytes") {
   std::vector<std::string> damaged;
   for (const auto& [name, bytes] : before)
     if (name.ends_with("00001.h5") || name.ends_with("features.1/track.json")) damaged.push_back(name);
-  REQUIRE(damaged.size() == 6);  // recipes, four tracks, a track.json
+  REQUIRE(damaged.size() == 7);  // recipes, five tracks, a track.json
   for (const std::string& name : damaged) damage(name);
   const auto json = json_of(executable("vitrine-cache") + " repair" + argument(fixture.root / "cache"), 1);
   CHECK(json["set_aside"].size() == damaged.size());
@@ -295,9 +295,13 @@ TEST_CASE("repair's commands make only what was there before: each track in its 
     CAPTURE(commands[i]);
     CHECK(commands[i].ends_with(words));
   };
-  says(0, "first_pass=0 --set passes=1 --set taps.logits=false --set 'taps.features=[1]' --set 'taps.attention=[1]'");
-  says(1, "first_pass=1 --set passes=2 --set taps.logits=true --set 'taps.features=[]' --set 'taps.attention=[]'");
-  says(2, "first_pass=4 --set passes=1 --set taps.logits=true --set 'taps.features=[]' --set 'taps.attention=[]'");
+  const auto taps = [](const char* logits, const char* blocks) {
+    return text("--set taps.logits=", logits, " --set taps.embedding=false --set 'taps.features=[", blocks,
+                "]' --set 'taps.attention=[", blocks, "]'");
+  };
+  says(0, "first_pass=0 --set passes=1 " + taps("false", "1"));
+  says(1, "first_pass=1 --set passes=2 " + taps("true", ""));
+  says(2, "first_pass=4 --set passes=1 " + taps("true", ""));
   for (const std::string& command : commands) REQUIRE(run_named(command, fixture).exit_code == 0);
   auto now = fixture.files("cache");
   CHECK(json["set_aside"].size() == lost.size());

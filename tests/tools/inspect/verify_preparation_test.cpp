@@ -64,7 +64,7 @@ TEST_CASE("a damaged prepared.json is set aside, and the command that prepares a
     CHECK(plan.gaps.empty());
     CHECK(plan.left.empty());
     REQUIRE(plan.commands.size() == 1);
-    CHECK(plan.commands[0] == "vitrine-extract CONFIG.toml --set 'cache=" + cache.directory.string() + "' --prepare");
+    CHECK(plan.commands[0] == "vitrine-extract CONFIG.toml --set cache=" + cache.directory.string() + " --prepare");
     CHECK((cache.files() == before));
     const std::string aside = carry_out(cache.directory, plan).at(kPreparationFile);
     CHECK(aside.starts_with("prepared.json.damaged"));

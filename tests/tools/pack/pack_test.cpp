@@ -96,6 +96,14 @@ TEST_CASE("a pack of some tracks has their views, and no other tracks") {
       directories.insert(std::filesystem::path(file.record.name).parent_path().string());
   CHECK(directories == std::set<std::string>{"recipes", "tiny.aaaaaaaa/features.3", "tiny.aaaaaaaa/logits"});
   CHECK(has(message_of([&] { cache.contents({"embedding"}); }), "has no track of the name embedding"));
+  // A teacher's name is enough where it is one teacher's.
+  CHECK(cache.contents({"tiny/logits"}).size() == cache.contents({"tiny.aaaaaaaa/logits"}).size());
+  CHECK(std::ranges::any_of(cache.contents({"tiny/logits"}),
+                            [](const PackedFile& file) { return file.record.name == kLogits + "track.json"; }));
+  const CommandResult card =
+      run(executable("vitrine-cache") + " card " + quoted(cache.directory) + " --tracks tiny/features.3");
+  CHECK(card.exit_code == 0);
+  CHECK(has(card.output, "features.3"));
 }
 
 TEST_CASE("packing resumes wherever it was stopped, and gives the same bytes") {
@@ -155,6 +163,29 @@ TEST_CASE("a file that differs from its record ends the pack") {
   CHECK_FALSE(std::filesystem::exists(cache.tar));
 }
 
+TEST_CASE("a command in a remedy is quoted for the shell") {
+  const PackedCache cache;
+  const std::filesystem::path spaced = cache.root / "my cache";
+  std::filesystem::rename(cache.directory, spaced);
+  write_whole(spaced / (kLogits + "00001.h5"), "cut off");
+  CHECK(has(message_of([&] { pack_contents(Cache(spaced), {}, true); }), "repair '" + spaced.string() + "'"));
+}
+
+TEST_CASE("paths that are not UTF-8 are packed and unpacked, with replaced bytes in JSON") {
+  const PackedCache cache;
+  const std::filesystem::path strange = cache.root / "caf\xe9", tar = cache.root / "caf\xe9.tar";
+  const std::string program = executable("vitrine-cache");
+  const CommandResult packed = run(program + " pack " + quoted(cache.directory) + " --json -o " + quoted(tar));
+  CAPTURE(packed.output);
+  CHECK(packed.exit_code == 0);
+  CHECK(has(packed.output, "caf\xef\xbf\xbd.tar\""));
+  const CommandResult unpacked = run(program + " unpack " + quoted(tar) + " --json -o " + quoted(strange));
+  CAPTURE(unpacked.output);
+  CHECK(unpacked.exit_code == 0);
+  CHECK(has(unpacked.output, "caf\xef\xbf\xbd\""));
+  CHECK(std::filesystem::exists(strange / "plan.json"));
+}
+
 TEST_CASE("an unfinished cache is refused with the command that finishes it, or packed as it is when asked") {
   const PackedCache cache;
   std::filesystem::remove(cache.path(kLogits + "00003.h5"));
@@ -164,6 +195,7 @@ TEST_CASE("an unfinished cache is refused with the command that finishes it, or 
   CHECK(has(message, "--set first_pass=1 --set passes=1"));
   CHECK(has(message, "--unfinished"));
   CHECK_NOTHROW(cache.contents({"features.3"}));  // whole by itself
+  CHECK_THROWS(cache.contents({"tiny/logits"}));
   const std::vector<PackedFile> files = cache.contents({}, true);
   CHECK(std::ranges::none_of(files, [](const auto& file) { return file.record.name == kLogits + "00003.h5"; }));
 

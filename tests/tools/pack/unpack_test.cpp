@@ -99,6 +99,37 @@ TEST_CASE("unpacking never touches what it did not make") {
   CHECK(cache.is_nothing_there());
 }
 
+TEST_CASE("an empty directory is unpacked to however its path is written") {
+  const PackedCache cache;
+  cache.packed();
+  const std::string unpack_tar = executable("vitrine-cache") + " unpack '" + cache.tar.string() + "' -o ";
+  const auto check_unpacked = [&](const std::string& command) {
+    CAPTURE(command);
+    std::filesystem::remove_all(cache.target);
+    std::filesystem::create_directory(cache.target);
+    const CommandResult result = run(command);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 0);
+    CHECK(verify_cache(cache.target, {}).findings.empty());
+    CHECK_FALSE(std::filesystem::exists(staging_of(cache)));
+  };
+  const std::string target = cache.target.string(), link = (cache.root / "link").string();
+  check_unpacked("cd '" + target + "' && " + unpack_tar + ".");
+  check_unpacked(unpack_tar + "'" + target + "/.'");
+  std::filesystem::create_directory_symlink(cache.target, link);
+  check_unpacked(unpack_tar + "'" + link + "'");
+  CHECK(std::filesystem::is_symlink(link));
+}
+
+TEST_CASE("what cannot be replaced by a cache is refused before the pack is read") {
+  const PackedCache cache;
+  std::filesystem::create_symlink("nowhere", cache.root / "dangling");
+  const auto refusal = [&](const std::filesystem::path& to) { return message_of([&] { unpack("no such pack", to); }); };
+  CHECK(has(refusal(cache.root / "dangling"), "dangling: is a link to something that does not exist; remove it"));
+  for (const char* mounted : {"/", "/proc", "/proc/."})
+    CHECK(has(refusal(mounted), "is where a disk is mounted, and cannot be replaced; name a directory in it"));
+}
+
 TEST_CASE("a pack, and what any tar extracts of it, can be checked without writing") {
   const PackedCache cache;
   cache.packed();

@@ -325,6 +325,26 @@ TEST_CASE_FIXTURE(
   CHECK(has(all, "KL is 0.1"));
 }
 
+TEST_CASE_FIXTURE(ReportFixture,
+                  "the page says which weights the figures are of, and has commands that a shell reads back") {
+  const std::string old = run("a run", 0.5), best = run("b", 0.625);
+  std::string summary = read_whole(root / "b/summary.json");
+  summary.insert(1,
+                 "\"weights\":\"best\",\"last_top1\":0.375,\"last_top5\":0.875,"
+                 "\"best\":{\"chosen_by\":\"top1\",\"score\":0.75,\"step\":30,\"epoch\":3},");
+  write_whole(root / "b/summary.json", summary);
+  CHECK(report({best}) == 0);
+  const std::string page = read_whole(root / "b/report.html");
+  for (const char* words : {"100 test images, with its best weights", "Weights evaluated", "the best, of epoch 3",
+                            "Top-1 of the last weights there, %", "37.50", "87.50"})
+    CHECK(has(page, words));
+  CHECK(report({old}) == 0);
+  const std::string earlier = read_whole(root / "a run/report.html");
+  CHECK(has(earlier, "the last"));
+  CHECK_FALSE(has(earlier, "of the last weights there"));
+  CHECK(has(earlier, "vitrine-report " + escaped("'" + old + "'") + " --evaluate"));
+}
+
 TEST_CASE_FIXTURE(ReportFixture, "runs measured on different images are not ranked") {
   const std::string a = run("a", 0.5), b = run("b", 0.25);
   std::string summary = read_whole(root / "b/summary.json");

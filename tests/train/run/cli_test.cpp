@@ -84,6 +84,38 @@ TEST_CASE(
   CHECK((fixture.files("run") == before));
 }
 
+TEST_CASE("a finished run with other test images says so, with the command that evaluates on them") {
+  const CliFixture fixture;
+  const std::string other = (fixture.root / "my images").string();
+  std::filesystem::copy(fixture.images, other, std::filesystem::copy_options::recursive);
+  std::filesystem::remove(other + "/ant/0.jpg");
+  REQUIRE(fixture.train({"test=" + fixture.images.string()}).exit_code == 0);
+  const auto before = fixture.files("run");
+  const CommandResult told = fixture.train({"test=" + other});
+  CAPTURE(told.output);
+  CHECK(told.exit_code == 0);
+  CHECK(has(told.output, "this run was finished before; its result:"));
+  CHECK(has(told.output, "test = " + other + ": the run's images were those of "));
+  CHECK_FALSE(has(told.output, "unchanged"));
+  const std::string words = "to evaluate it on these: vitrine-train";
+  const std::size_t at = told.output.find(words);
+  REQUIRE(at != std::string::npos);
+  const std::string arguments = told.output.substr(at + words.size(), told.output.find('\n', at) - at - words.size());
+  const CommandResult evaluated = vitrine::testing::run(vitrine::testing::executable("vitrine-train") + arguments);
+  CAPTURE(evaluated.output);
+  CHECK(evaluated.exit_code == 0);
+  CHECK(has(evaluated.output, " on 14 images of " + other));
+
+  const CommandResult missing = fixture.train({"test=" + (fixture.root / "nowhere").string()});
+  CAPTURE(missing.output);
+  CHECK(missing.exit_code == 2);
+  CHECK(has(missing.output, "nowhere: is not a folder, but test names it; the run is finished, with other images"));
+  const CommandResult validated = fixture.train({"validation=" + other});
+  CAPTURE(validated.output);
+  CHECK(has(validated.output, "validation = " + other + ": the run was not validated; to evaluate it on these: "));
+  CHECK((fixture.files("run") == before));
+}
+
 TEST_CASE("the screen begins with what differs from the defaults; the run's directory has all keys") {
   const CliFixture fixture;
   const CommandResult result = fixture.train({"max_steps=2", "loss.temperature=2.5"});

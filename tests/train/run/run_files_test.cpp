@@ -22,7 +22,7 @@ Checkpoint checkpoint() {
   Checkpoint out;
   out.step = 12;
   out.finished = true;
-  out.best = {"top1", 0.75, 8, 2};
+  out.best = {"top1", 0.75, 8, 2, Accuracy{0.75, 1, 40}};
   out.validation = Accuracy{0.5, 1, 40};
   out.agreement = 0.25;
   out.validation_images = std::string(64, '1');
@@ -43,7 +43,10 @@ TrainResult result() {
   TrainResult out;
   out.steps = 12, out.images_seen = 48, out.left_out_views = 2;
   out.wall_seconds = 3.5, out.core_seconds = 7, out.wait_share = 0.25;
-  out.test = Accuracy{0.5, 1, 40};
+  out.of_best = true;
+  out.test = Accuracy{0.5, 1, 40}, out.last_test = Accuracy{0.25, 0.75, 40};
+  out.test_images = EvaluatedImages{"/images/test", std::string(64, 'c')};
+  out.validation_images = EvaluatedImages{"/images/val", std::string(64, 'd')};
   out.skipped_updates = 3;
   out.allowed = {{"mixed", "a difference"}};
   out.size = 32;
@@ -130,6 +133,7 @@ TEST_CASE("a checkpoint's state is read as it was written, and values that canno
                  {"/validation", "0.5", "validation"},
                  {"/validation/top1", "50", "validation.top1 = 50"},
                  {"/validation/images", "1.5", "validation.images = 1.5"},
+                 {"/best_validation/top5", "-1", "best_validation.top5 = -1"},
                  {"/agreement", "-0.25", "agreement = -0.25"},
                  {"/passes/all", "[0, 4294967296]", "passes.all = 4294967296"},
                  {"/passes/all", "[0, 1.5]", "passes.all = 1.5"},
@@ -146,6 +150,9 @@ TEST_CASE("a run's summary is read as it was written, and values that cannot be 
   const std::optional<TrainResult> back = read_summary(directory.path());
   REQUIRE(back);
   CHECK(back->stages == result().stages);
+  CHECK(back->of_best);
+  CHECK(back->test->top1 == 0.5);
+  CHECK(back->last_test->top1 == 0.25);
   write_summary(directory.path(), *back);
   CHECK(read_whole(file) == bytes);
   check_refused(file,
@@ -159,6 +166,12 @@ TEST_CASE("a run's summary is read as it was written, and values that cannot be 
                  {"/size", "4294967328", "size = 4294967328"},
                  {"/evaluated_on", "\"training\"", "evaluated_on is neither"},
                  {"/top1", "1.5", "top1 = 1.5"},
+                 {"/weights", "\"middle\"", "weights is neither"},
+                 {"/last_top1", "-1", "last_top1 = -1"},
+                 {"/last_top5", "\"1\"", "last_top5 = "},
+                 {"/test_images", "\"/images/test\"", "test_images"},
+                 {"/test_images/hash", "3", "test_images.hash = 3"},
+                 {"/validation_images/folder", "[]", "validation_images.folder = []"},
                  {"/evaluated_images", "40.5", "evaluated_images = 40.5"},
                  {"/skipped_updates", "-3", "skipped_updates = -3"},
                  {"/allowed/0", "\"mixed\"", "allowed"},
@@ -167,4 +180,15 @@ TEST_CASE("a run's summary is read as it was written, and values that cannot be 
                  {"/stages/features.1", "\"layer9\"", "stages.features.1 is not"},
                  {"/changes/0", "{}", "changes = {}"}},
                 [&] { read_summary(directory.path()); });
+
+  // Of an earlier version: the figures are of the last weights, and where the images were is unknown.
+  Json old = Json::parse(bytes);
+  for (const char* key : {"weights", "last_top1", "last_top5", "test_images", "validation_images"}) old.erase(key);
+  write_whole(file, old.dump());
+  const std::optional<TrainResult> earlier = read_summary(directory.path());
+  REQUIRE(earlier);
+  CHECK_FALSE(earlier->of_best);
+  CHECK(earlier->test->top1 == 0.5);
+  CHECK_FALSE(earlier->last_test);
+  CHECK_FALSE(earlier->test_images);
 }

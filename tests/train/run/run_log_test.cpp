@@ -82,7 +82,7 @@ TEST_CASE("metrics.csv has the numbers of the steps and validations of metrics.j
     log.add(scaled);
     log.add(validation_line(4));
     log.add(PhaseMetrics{{4, 1, "joint"}, {{"terms", "kl from 1 to 0.5, \"so\" it learns", false}}});
-    log.add(EndMetrics{.step = 4, .seconds = 9.5, .top1 = 0.5, .on = "test"});
+    log.add(EndMetrics{.step = 4, .seconds = 9.5, .top1 = 0.5, .on = "test", .last_top1 = 0.25});
   }
   const std::vector<std::string> lines = lines_of(fixture.files.metrics());
   REQUIRE(lines.size() == 5);
@@ -95,7 +95,8 @@ TEST_CASE("metrics.csv has the numbers of the steps and validations of metrics.j
                     R"("loss":1.25,"best":true,"seconds":0.5})"));
   CHECK(Json::parse(lines[3]).at("findings") ==
         Json::parse(R"([{"kind":"terms","problem":false,"sentence":"kl from 1 to 0.5, \"so\" it learns"}])"));
-  CHECK(Json::parse(lines[4]) == Json::parse(R"({"event":"end","step":4,"seconds":9.5,"top1":0.5,"on":"test"})"));
+  CHECK(Json::parse(lines[4]) ==
+        Json::parse(R"({"event":"end","step":4,"seconds":9.5,"top1":0.5,"on":"test","last_top1":0.25})"));
   // What is not finite is absent, as what was not measured.
   for (const char* key : {"loss", "kl", "feature", "attention"}) CHECK_FALSE(Json::parse(lines[1]).contains(key));
 

@@ -12,6 +12,7 @@
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
 #include "train/run/checkpoint.h"
+#include "train/run/evaluate_checkpoint.h"
 #include "train/run/run_files.h"
 #include "train/run/run_folder.h"
 #include "train/run/run_settings.h"
@@ -126,6 +127,37 @@ TEST_CASE("a run's directory may hold other files and folders: a start, a resume
   CHECK(fixture.files("run.old.2").contains("checkpoints/checkpoint-1.safetensors"));
 }
 
+TEST_CASE("restart moves a run aside however its path is written") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  trained(options);
+  const auto before = fixture.files("run");
+  options.restart = true;
+  options.output += "/.";
+  trained(options);
+  CHECK((fixture.files("run.old") == before));
+  std::filesystem::create_directory_symlink(fixture.root / "run", fixture.root / "link");
+  options.output = (fixture.root / "link").string();
+  trained(options);
+  CHECK(std::filesystem::exists(fixture.root / "run.old.2/checkpoints/last.json"));
+}
+
+TEST_CASE("a run among its images is refused before anything is written") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  std::filesystem::create_directory_symlink(fixture.images, fixture.root / "link");
+  for (const std::string folder : {"images/run", "link/deep/run"}) {
+    options.output = (fixture.root / folder).string();
+    CHECK(has(message_of([&] { train(options); }), folder + ": output is in images = " + options.images +
+                                                       ", where its directory would count as a class; " +
+                                                       "choose another output, outside the images"));
+    CHECK_FALSE(std::filesystem::exists(options.output));
+  }
+  options.test = options.validation = fixture.many_images();
+  options.output = options.test + "/run";
+  CHECK(has(message_of([&] { train(options); }), "output is in validation = "));
+}
+
 TEST_CASE("a run of an earlier version's layout is refused in one sentence, and restart moves it aside") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run", 1);
@@ -187,6 +219,41 @@ TEST_CASE("a finished run is not trained again: it returns its earlier result an
   }
 }
 
+TEST_CASE("a run's figures are those of the weights that are used, beside those of the last ones") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run");
+  options.validation = fixture.images.string();
+  options.batch_norm_batches = 2;  // the last weights get other statistics than the best ones were validated with
+  bool tested = false;
+  SUBCASE("tested") {
+    tested = true;
+    options.test = fixture.many_images();
+  }
+  SUBCASE("validated only") {}
+  const TrainResult result = train(options);
+  REQUIRE(result.finished);
+  const auto top1_of = [&](const std::string& file) {
+    return evaluate_checkpoint(options, options.output + file).metrics->accuracy().top1;
+  };
+  const auto summary = json_of(options, "summary.json");
+  CHECK(summary.at("weights") == "best");
+  CHECK(summary.at("evaluated_on") == (tested ? "test" : "validation"));
+  CHECK(summary.at("top1") == top1_of(""));
+  CHECK(summary.at("top1") == top1_of("/exported/best.safetensors"));
+  CHECK(summary.contains("last_top5"));
+  CHECK(summary.at("validation_top1") == summary.at("best").at("score"));
+  if (tested) CHECK(summary.at("last_top1") == top1_of("/exported/last.safetensors"));
+  const auto end = vitrine::testing::metrics_of(options, "end").at(0);
+  CHECK(end.at("top1") == summary.at("top1"));
+  CHECK(end.at("last_top1") == summary.at("last_top1"));
+  const std::optional<TrainResult> told = finished_run(options);
+  REQUIRE(told);
+  CHECK(told->of_best);
+  CHECK(told->remarks.empty());
+  CHECK(told->accuracy()->top5 == result.accuracy()->top5);
+  CHECK(told->last_accuracy()->top1 == result.last_accuracy()->top1);
+}
+
 TEST_CASE("one process at a time trains in a directory") {
   const RunFixture fixture;
   const TrainOptions options = fixture.joint("run", 1);
@@ -209,9 +276,10 @@ TEST_CASE("a stop within a validation or the final test loses nothing: it is rep
   const Tensors best = tensors_of(options, "exported/best.safetensors"),
                 final = tensors_of(options, "exported/last.safetensors");
   const auto summary = json_of(options, "summary.json");
-  // Forwards without gradients: two of each validation, then two of BatchNorm's statistics, then two of the test.
+  // Forwards without gradients: two of each validation, then two of BatchNorm's statistics, then two of the test of the
+  // best weights, and two of the last.
   for (const auto& [forward, step, evaluated] :
-       {std::tuple{1, 4, false}, {3, 8, false}, {5, 12, false}, {7, 12, true}, {9, 12, true}}) {
+       {std::tuple{1, 4, false}, {3, 8, false}, {5, 12, false}, {7, 12, true}, {9, 12, true}, {11, 12, true}}) {
     CAPTURE(forward);
     options.output = (fixture.root / ("broken-" + std::to_string(forward))).string();
     StopFlag stop{false};
@@ -233,7 +301,7 @@ TEST_CASE("a stop within a validation or the final test loses nothing: it is rep
     CHECK(differences(best, tensors_of(options, "exported/best.safetensors")) == std::vector<std::string>{});
     CHECK(differences(final, tensors_of(options, "exported/last.safetensors")) == std::vector<std::string>{});
     const auto again = json_of(options, "summary.json");
-    for (const char* key : {"best", "top1", "top5", "validation_top1", "steps"})
+    for (const char* key : {"best", "top1", "top5", "last_top1", "last_top5", "validation_top1", "steps"})
       CHECK(again.at(key) == summary.at(key));
     CHECK(read_log(options).at("step").size() == 12);
   }

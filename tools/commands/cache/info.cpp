@@ -7,6 +7,7 @@
 #include <set>
 
 #include "common/base/error.h"
+#include "common/base/json_text.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/cache/preparation.h"
@@ -312,7 +313,7 @@ void print_json(const Cache& cache, const State& state) {
   }
   out["unreadable"] = unreadable_json("directory", state.unreadable);
   out["set_aside"] = state.set_aside;
-  std::cout << out.dump(2) << '\n';
+  std::cout << json_text(out);
 }
 
 int info(const std::string& directory, bool json) {

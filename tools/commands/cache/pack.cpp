@@ -9,6 +9,7 @@
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
+#include "common/base/json_text.h"
 #include "common/base/progress.h"
 #include "common/base/stop.h"
 #include "tools/commands/cache/command.h"
@@ -44,12 +45,8 @@ int pack_command(const PackRequest& request) {
   const std::vector<PackedFile> files = pack_contents(cache, request.tracks, request.unfinished);
   const Packed packed = pack(manifest_of(cache.plan().hash(), files), files, request.out, stop);
   if (request.json) {
-    std::cout << nlohmann::ordered_json{{"file", request.out},
-                                        {"files", packed.files},
-                                        {"bytes", packed.bytes},
-                                        {"resumed_at", packed.resumed}}
-                     .dump(2)
-              << '\n';
+    std::cout << json_text(nlohmann::ordered_json{
+        {"file", request.out}, {"files", packed.files}, {"bytes", packed.bytes}, {"resumed_at", packed.resumed}});
     return 0;
   }
   std::string line =
@@ -70,9 +67,8 @@ int check_command(const UnpackRequest& request, const StopFlag& stop) {
   if (request.json) {
     nlohmann::ordered_json differences = nlohmann::ordered_json::array();
     for (const PackDifference& one : check.differences) differences.push_back({{"file", one.path}, {"what", one.what}});
-    std::cout
-        << nlohmann::ordered_json{{"files", check.files}, {"bytes", check.bytes}, {"differences", differences}}.dump(2)
-        << '\n';
+    std::cout << json_text(
+        nlohmann::ordered_json{{"files", check.files}, {"bytes", check.bytes}, {"differences", differences}});
   } else {
     for (const PackDifference& one : check.differences) std::cout << one.path << ": " << one.what << '\n';
     std::cout << request.file << ": " << counted(check.files, "file") << ", " << human(check.bytes) << ": ";
@@ -91,12 +87,8 @@ int unpack_command(const UnpackRequest& request) {
   if (request.check) return check_command(request, stop);
   const Unpacked unpacked = unpack(request.file, request.out, stop);
   if (request.json) {
-    std::cout << nlohmann::ordered_json{{"directory", request.out},
-                                        {"files", unpacked.files},
-                                        {"bytes", unpacked.bytes},
-                                        {"kept", unpacked.kept}}
-                     .dump(2)
-              << '\n';
+    std::cout << json_text(nlohmann::ordered_json{
+        {"directory", request.out}, {"files", unpacked.files}, {"bytes", unpacked.bytes}, {"kept", unpacked.kept}});
     return 0;
   }
   std::cout << request.out << ": " << counted(unpacked.files, "file") << ", " << human(unpacked.bytes);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
+#include "common/base/json_text.h"
 #include "common/base/progress.h"
 #include "common/codec/frame.h"
 #include "tools/commands/cache/command.h"
@@ -41,7 +42,7 @@ int recode_command(const Request& request) {
     out["bytes_before"] = made.bytes_before;
     out["bytes_after"] = made.bytes_after;
     out["loss"] = loss;
-    std::cout << out.dump(2) << '\n';
+    std::cout << json_text(out);
     return 0;
   }
   std::cout << (options.to / made.track.directory()).string() << ": " << codec_words(made.track.codec) << ", "

@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "common/base/json_text.h"
 #include "common/base/progress.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/findings.h"
@@ -80,7 +81,7 @@ void print_json(const Request& request, const VerifyReport& report, const Repair
   for (const Gap& gap : plan.gaps)
     out["gaps"].push_back({{"directory", gap.directory}, {"passes", gap.passes}, {"shards", gap.shards}});
   out["commands"] = plan.commands;
-  std::cout << out.dump(2) << '\n';
+  std::cout << json_text(out);
 }
 
 int repair(const Request& request) {

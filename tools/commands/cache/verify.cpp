@@ -8,6 +8,7 @@
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
+#include "common/base/json_text.h"
 #include "common/base/progress.h"
 #include "common/image/left_out.h"
 #include "tools/commands/cache/command.h"
@@ -107,7 +108,7 @@ int verify(const Request& request) {
     out["incomplete"] = incomplete_json(report.incomplete);
     if (request.deep.views > 0) out["deep"] = deep_json(deep.results);
     if (!deep.not_run.empty()) out["deep_not_run"] = deep.not_run;
-    std::cout << out.dump(2) << '\n';
+    std::cout << json_text(out);
   } else {
     print_findings(report.findings);
     std::cout << counted(report.files, "file") << ", " << human_bytes(static_cast<double>(report.bytes)) << ", "

@@ -18,7 +18,8 @@ std::vector<CandidateCost> worth_training(const std::vector<CandidateCost>& cost
 
 struct TrainedCandidate {
   CandidateCost cost;
-  double score = 0;  ///< in [0, 1]; the larger the better
+  double score = 0;                 ///< in [0, 1]; the larger the better
+  std::optional<double> test = {};  ///< top-1 on the test images, where that is not the score
 };
 
 /// The indices of those that no other dominates in latency and score, by ascending latency.

@@ -9,6 +9,7 @@
 #include "common/base/error.h"
 #include "common/base/file_lock.h"
 #include "common/base/files.h"
+#include "common/base/json_text.h"
 #include "common/base/local_ranks.h"
 #include "common/base/memory.h"
 #include "common/base/processor_load.h"
@@ -85,11 +86,11 @@ void conclude(const ChooseRequest& request, const std::vector<CandidateCost>& ch
     if (!outcome.score.empty() && score.what != outcome.score)
       fail(run.string(), ": has ", score.what, ", but the others ", outcome.score, "; train them alike");
     outcome.score = score.what;
-    outcome.trained.push_back({cost, score.value});
+    outcome.trained.push_back({cost, score.value, score.test});
   }
   const fs::path out = request.out;
   publish(out / "choice.svg", outcome_drawing(outcome));
-  publish(out / "choice.json", outcome_json(outcome).dump(2) + "\n");
+  publish(out / "choice.json", json_text(outcome_json(outcome)));
   std::printf("\n%s", outcome_table(outcome).c_str());
   if (const auto best = choose(outcome.trained, bound))
     std::printf("the choice: %s\n", (out / outcome.trained[*best].cost.candidate.name()).c_str());

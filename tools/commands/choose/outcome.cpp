@@ -10,6 +10,7 @@
 #include "tools/commands/bench/report.h"
 #include "tools/commands/report/chart.h"
 #include "tools/inspect/words.h"
+#include "train/run/checkpoint.h"
 #include "train/run/run_result.h"
 
 namespace vitrine {
@@ -18,13 +19,12 @@ namespace {
 using Row = std::vector<std::string>;
 
 Row cost_row(const CandidateCost& cost) {
-  return {cost.candidate.name(),
-          figure(1e3 * cost.latency) + " ms",
+  return {cost.candidate.name(), figure(1e3 * cost.latency) + " ms",
           figure(static_cast<double>(cost.multiply_adds) / 1e9) + " G",
-          figure(static_cast<double>(cost.parameters) / 1e6) + " M",
-          "",
-          ""};
+          figure(static_cast<double>(cost.parameters) / 1e6) + " M"};
 }
+
+constexpr const char* kTestColumn = "top-1 on the test images";
 
 std::string per_cent(double share) {
   return decimals(100 * share, 2) + " %";
@@ -40,28 +40,31 @@ std::string plan_table(const std::vector<CandidateCost>& costs, const std::vecto
   const auto in = [](const std::vector<CandidateCost>& list, const CandidateCost& cost) {
     return std::ranges::any_of(list, [&](const CandidateCost& one) { return one.candidate == cost.candidate; });
   };
-  std::vector<Row> rows{{"candidate", "latency", "multiply-adds", "parameters", "", ""}};
+  std::vector<Row> rows{{"candidate", "latency", "multiply-adds", "parameters", ""}};
   for (const CandidateCost& cost : order) {
     rows.push_back(cost_row(cost));
-    rows.back()[4] = in(chosen, cost)       ? "is trained"
-                     : cost.latency > bound ? "too slow"
-                     : in(all, cost)        ? "left out: --most"
-                                            : "another is no slower and larger";
+    rows.back().push_back(in(chosen, cost)       ? "is trained"
+                          : cost.latency > bound ? "too slow"
+                          : in(all, cost)        ? "left out: --most"
+                                                 : "another is no slower and larger");
   }
   return table_words(rows);
 }
 
 RunScore score_of(const std::filesystem::path& run) {
-  const std::optional<TrainResult> result = read_summary(run);
+  std::optional<TrainResult> result = read_summary(run);
   if (!result)
     throw Error(ErrorKind::kInput, {.path = run.string(),
                                     .what = "is not a finished run",
                                     .remedy = "repeat the command, without max_steps in the configuration"});
-  if (result->test) return {result->test->top1, "top-1 on the test images"};
+  if (const auto checkpoint = read_checkpoint(run)) result->take_scores(*checkpoint);
   if (result->best.has_value())
-    return {result->best.score, text("best ", result->best.chosen_by, " on the validation images")};
-  if (result->validation) return {result->validation->top1, "top-1 on the validation images"};
-  if (result->agreement) return {*result->agreement, "agreement with the teacher on the validation images"};
+    return {result->best.score,
+            text("best ", result->best.chosen_by == "top1" ? "top-1" : "agreement with the teacher",
+                 " on the validation images"),
+            result->test ? std::optional(result->test->top1) : std::nullopt};
+  if (result->test) return {result->test->top1, "top-1 on the test images", {}};
+  if (result->validation) return {result->validation->top1, "top-1 on the validation images", {}};
   throw Error(
       ErrorKind::kInput,
       {.path = run.string(), .what = "has no score", .remedy = "give the configuration test or validation images"});
@@ -70,13 +73,18 @@ RunScore score_of(const std::filesystem::path& run) {
 std::string outcome_table(const Outcome& outcome) {
   const std::vector<std::size_t> edge = edge_of(outcome.trained);
   const std::optional<std::size_t> best = choose(outcome.trained, outcome.bound);
-  std::vector<Row> rows{{"student", "latency", "multiply-adds", "parameters", outcome.score, ""}};
+  const bool tested =
+      std::ranges::any_of(outcome.trained, [](const TrainedCandidate& one) { return one.test.has_value(); });
+  std::vector<Row> rows{{"student", "latency", "multiply-adds", "parameters", outcome.score}};
+  if (tested) rows.back().push_back(kTestColumn);
+  rows.back().push_back("");
   for (std::size_t i = 0; i < outcome.trained.size(); ++i) {
     rows.push_back(cost_row(outcome.trained[i].cost));
-    rows.back()[4] = per_cent(outcome.trained[i].score);
-    rows.back()[5] = i == best                         ? "the choice"
-                     : std::ranges::count(edge, i) > 0 ? "best for its latency"
-                                                       : "another is no slower and better";
+    rows.back().push_back(per_cent(outcome.trained[i].score));
+    if (tested) rows.back().push_back(outcome.trained[i].test ? per_cent(*outcome.trained[i].test) : "-");
+    rows.back().push_back(i == best                         ? "the choice"
+                          : std::ranges::count(edge, i) > 0 ? "best for its latency"
+                                                            : "another is no slower and better");
   }
   return table_words(rows);
 }
@@ -111,8 +119,9 @@ nlohmann::ordered_json outcome_json(const Outcome& outcome) {
                         {"latency_seconds", cost.latency},
                         {"multiply_adds", cost.multiply_adds},
                         {"parameters", cost.parameters},
-                        {"score", trained[i].score},
-                        {"edge", std::ranges::count(edge, i) > 0}});
+                        {"score", trained[i].score}});
+    if (trained[i].test) students.back()["test_top1"] = *trained[i].test;
+    students.back()["edge"] = std::ranges::count(edge, i) > 0;
   }
   nlohmann::ordered_json out = {{"bound_seconds", outcome.bound}, {"score", outcome.score}, {"choice", nullptr}};
   if (const auto best = choose(trained, outcome.bound)) out["choice"] = trained[*best].cost.candidate.name();

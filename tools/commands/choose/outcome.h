@@ -15,11 +15,11 @@ namespace vitrine {
 /// All candidates by ascending latency, with those that will be trained and why the others will not.
 std::string plan_table(const std::vector<CandidateCost>& costs, const std::vector<CandidateCost>& chosen, double bound);
 
-/// The score of a finished run: top-1 on the test images, else of the best weights on the validation images, else of
-/// the last ones there, else the agreement with the teacher.
+/// The score of a finished run: of the best weights on the validation images, else on the test images.
 struct RunScore {
-  double value = 0;  ///< in [0, 1]
-  std::string what;  ///< "top-1 on the test images"
+  double value = 0;            ///< in [0, 1]
+  std::string what;            ///< "best top-1 on the validation images"
+  std::optional<double> test;  ///< top-1 on the test images, where that is not `value`: nothing is chosen by it
 };
 /// Throws Error if the run is not finished or has no score.
 RunScore score_of(const std::filesystem::path& run);

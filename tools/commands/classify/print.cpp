@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/digits.h"
+#include "common/base/json_text.h"
 
 namespace vitrine {
 namespace {
@@ -36,7 +37,7 @@ std::string as_json_line(const ClassifiedPicture& picture, const Classifier& cla
           {{"class", classifier.name_of(guess.index)}, {"index", guess.index}, {"probability", guess.probability}});
     if (!explanation.empty()) json["explanation"] = explanation.string();
   }
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json, -1);
 }
 
 }  // namespace vitrine

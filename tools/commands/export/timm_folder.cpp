@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
+#include "common/base/json_text.h"
 
 namespace vitrine {
 
@@ -34,7 +35,7 @@ std::string timm_card(const StoredStudent& student) {
                   {"num_classes", record.class_count},
                   {"num_features", student.weights.at("fc.weight").size(1)},
                   {"pretrained_cfg", config}};
-  return card.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(card);
 }
 
 }  // namespace vitrine

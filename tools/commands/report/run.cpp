@@ -87,9 +87,12 @@ RunSummary summary_of(const nlohmann::ordered_json& json, const std::string& whe
   in.share("wait_share", out.wait_share);
   in.share("top1", out.top1);
   in.share("top5", out.top5);
+  in.share("last_top1", out.last_top1);
+  in.share("last_top5", out.last_top5);
   in.share("validation_top1", out.validation_top1);
   in.share("validation_agreement", out.validation_agreement);
   out.evaluated_on = in.words("evaluated_on");
+  out.weights = in.words("weights") == "best" ? "best" : "last";
   if (const auto* best = in.find("best"); best != nullptr && best->is_object()) {
     SummaryReader inner(*best, where + ": best", problems);
     inner.count("step", out.best_step);

@@ -6,6 +6,7 @@
 #include "common/base/files.h"
 #include "common/base/json.h"
 #include "common/base/json_fields.h"
+#include "common/base/json_text.h"
 
 namespace vitrine {
 namespace {
@@ -107,7 +108,7 @@ void write_evaluation(const std::filesystem::path& run, const RunEvaluation& eva
     json["classes"].push_back({{"name", one.name}, {"images", one.images}, {"right", one.right}});
   for (const HardPicture& one : evaluation.hardest) json["hardest"].push_back(json_of(one));
   // Names of files and classes may be any bytes.
-  publish(run / kEvaluationFile, json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  publish(run / kEvaluationFile, json_text(json, 1));
 }
 
 std::optional<RunEvaluation> read_evaluation(const std::filesystem::path& run) {

@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
+#include "common/base/shell.h"
 #include "tools/commands/report/page.h"
 
 namespace vitrine {
@@ -108,7 +109,7 @@ std::string evaluation_words(const Run& run) {
 
 std::string how_to_evaluate(const std::vector<Run>& runs) {
   std::string directories;
-  for (const Run& run : runs) directories += " " + run.directory.string();
+  for (const Run& run : runs) directories += text(" ", shell_word(run.directory.string()));
   return "<p>Not evaluated image by image yet. This command runs the student, and the teacher if "
          "targets.teacher.weights "
          "is given, on the test or validation images, and makes this page again: <code>vitrine-report" +

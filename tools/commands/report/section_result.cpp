@@ -89,11 +89,16 @@ std::vector<Row> rows() {
   const auto on = [](const char* where, std::optional<double> RunSummary::*figure) {
     return [where, figure](const Run& run) { return evaluated_on(run, where, figure); };
   };
+  const auto of_summary = [](std::optional<double> RunSummary::*figure) {
+    return [figure](const Run& run) { return run.summary ? (*run.summary).*figure : std::nullopt; };
+  };
   return {
       {"Top-1 on the test images, %", on("test", &RunSummary::top1), percent, Better::kMore, true, kTop1},
       {"Top-5 on the test images, %", on("test", &RunSummary::top5), percent, Better::kMore, true, kTop5},
       {"Top-1 on the validation images, %", on("validation", &RunSummary::top1), percent, Better::kMore, true, kTop1},
       {"Top-5 on the validation images, %", on("validation", &RunSummary::top5), percent, Better::kMore, true, kTop5},
+      {"Top-1 of the last weights there, %", of_summary(&RunSummary::last_top1), percent, Better::kMore, true, kTop1},
+      {"Top-5 of the last weights there, %", of_summary(&RunSummary::last_top5), percent, Better::kMore, true, kTop5},
       {"Best top-1 in validation, %", best_top1_of, percent, Better::kMore, true, "of all epochs"},
       {"Best epoch", best_epoch_of, count_words},
       {"Agreement with the teacher in validation, %", agreement_of, percent, Better::kMore, true,
@@ -183,6 +188,13 @@ std::string state_words(const Run& run) {
   return run.summary ? "finished" : text("not finished, at step ", human_count(run.metrics.last_step));
 }
 
+// The weights that the figures on the test or validation images are of.
+std::string weights_words(const Run& run) {
+  if (!run.summary || !run.summary->top1) return "";
+  if (run.summary->weights != "best") return "the last";
+  return run.summary->best_epoch ? text("the best, of epoch ", *run.summary->best_epoch) : "the best";
+}
+
 std::string stage_words(const Run& run) {
   std::string out;
   for (const auto& [track, stage] : run.summary ? run.summary->stages : decltype(RunSummary::stages){})
@@ -195,7 +207,8 @@ std::string single_lead(const Run& run) {
   std::string out = model.empty() ? "A run" : model;
   if (!source.empty()) out += ", trained from " + source;
   if (const auto score = score_of(run))
-    out += text(": ", percent_number(score->value), "\u202f% ", score->what, " on ", score->on);
+    out += text(": ", percent_number(score->value), "\u202f% ", score->what, " on ", score->on,
+                run.summary && run.summary->top1 && run.summary->weights == "best" ? ", with its best weights" : "");
   const auto steps = steps_of(run), seconds = seconds_of(run);
   if (steps) out += text(", after ", count_words(*steps), " steps", seconds ? " in " + human_time(*seconds) : "");
   return out + (run.summary ? "." : ". It is not finished.");
@@ -254,6 +267,7 @@ Section result_section(const std::vector<Run>& runs) {
     if (!cells.empty()) table.rows.push_back(std::move(cells));
   };
   for (const Row& row : rows()) add(cells_of(row, runs));
+  add(text_row("Weights evaluated", runs, weights_words));
   add(text_row("Student", runs, model_words));
   add(text_row("Learns from", runs, source_words));
   add(text_row("Distilled into", runs, stage_words,

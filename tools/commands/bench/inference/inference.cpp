@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "common/base/error.h"
+#include "common/base/json_text.h"
 #include "common/base/local_ranks.h"
 #include "common/base/memory.h"
 #include "common/models/device.h"
@@ -83,7 +84,7 @@ int inference_command(InferenceRequest request) {
   std::vector<bench::Measured> all;
   for (const bench::Subject& subject : subjects) all.push_back(measure(request, contest, subject));
   if (request.json) {
-    std::printf("%s\n", bench::inference_json(all, request.contest).dump(2).c_str());
+    std::fputs(json_text(bench::inference_json(all, request.contest)).c_str(), stdout);
     return 0;
   }
   std::printf("%s, %u threads; memory: peak growth at batch 1; error: of the logits, from the FP32 module's\n%s",

@@ -7,6 +7,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/json_text.h"
 #include "common/config/config.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/estimate_report.h"
@@ -35,7 +36,7 @@ int estimate_command(const Request& request) {
   const Teacher teacher(options.teacher, options.taps);
   const Estimate estimate = measure_extraction(options, teacher, request.groups, request.scratch);
   if (request.json)
-    std::cout << estimate_json(estimate, request.epochs).dump(2) << '\n';
+    std::cout << json_text(estimate_json(estimate, request.epochs));
   else
     print_estimate(estimate, request.epochs);
   return 0;
