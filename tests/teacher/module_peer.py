@@ -166,6 +166,12 @@ def main():
             head = vit.head(batch.targets["embedding"])
         assert (head - batch.targets["logits"]).abs().max() <= 1e-5 * head.abs().max(), "the head is not in FP32"
 
+        before = (folder / "half.pt").read_bytes()
+        for block in (-1, 99):
+            code, out = run(sys.executable, SOURCE / "tools/scripts/export_teacher.py", "test_vit", "-o", folder / "half.pt", "--blocks", 0, block)
+            assert code == 2 and f"--blocks {block} does not exist" in out, (code, out)
+        assert (folder / "half.pt").read_bytes() == before and not list(folder.glob("tmp*"))
+
         # Settings that are part of the exported code.
         path = config(folder, folder / "vit.pt", "refused", "")
         for setting, sentence in [("teacher.precision=bf16", "was exported with fp32"), ("teacher.micro_batch=2", "for 4 views"),

@@ -11,7 +11,9 @@ to it. Without --weights the weights are random.
 import argparse
 import json
 import math
+import os
 import sys
+import tempfile
 import warnings
 
 import timm
@@ -32,8 +34,9 @@ def block_modules(model, chosen):
         names = [info["module"] for info in getattr(model, "feature_info", [])]
     if not names:
         fail(f"{type(model).__name__} has neither blocks nor feature_info, so there is nothing to take features from")
-    if chosen and max(chosen) >= len(names):
-        fail(f"--blocks {max(chosen)} does not exist; the model has 0 to {len(names) - 1}: {', '.join(names)}")
+    for number in chosen or ():
+        if not 0 <= number < len(names):
+            fail(f"--blocks {number} does not exist; the model has 0 to {len(names) - 1}: {', '.join(names)}")
     return names
 
 
@@ -96,12 +99,12 @@ def card_of(args, model, teacher, example, config):
             "license": (model.pretrained_cfg or {}).get("license") or ""}
 
 
-def save(args, teacher, example, card):
+def save(path, teacher, example, card):
     warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # sizes are fixed, and the result is held against the model
     with torch.no_grad():
         traced = torch.jit.trace(teacher, example, strict=False, check_trace=False)
-    torch.jit.save(traced, args.output, _extra_files={"vitrine.json": json.dumps(card)})
-    return torch.jit.load(args.output)
+    torch.jit.save(traced, path, _extra_files={"vitrine.json": json.dumps(card)})
+    return torch.jit.load(path)
 
 
 def main():
@@ -117,6 +120,10 @@ def main():
     parser.add_argument("--micro-batch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0, help="of random weights")
     args = parser.parse_args()
+    if not os.path.isdir(os.path.dirname(args.output) or "."):
+        fail(f"{args.output}: its folder does not exist; make it first")
+    if os.path.exists(args.output) and not os.path.isfile(args.output):
+        fail(f"{args.output}: is not a regular file; name another with -o")
 
     torch.manual_seed(args.seed)
     options = {} if args.classes is None else {"num_classes": args.classes}
@@ -135,15 +142,20 @@ def main():
     teacher.names = names
     example = torch.randn(args.micro_batch, 3, size, size, device=device)
     card = card_of(args, model, teacher, example, config)
-    loaded = save(args, teacher, example, card)
     other = torch.randn(args.micro_batch, 3, size, size, device=device)
-    with torch.no_grad():
-        expected, found = teacher(other), loaded(other)
     limit = 1e-3 if args.precision == "fp32" else 0.1
-    worst = max(((expected[name] - found[name]).abs().max() / expected[name].abs().max().clamp_min(1e-6)).item() for name in expected)
-    if worst > limit:
-        fail(f"{args.output}: the exported module differs from the model by {worst:.2g} of the largest value on other pictures; "
-             "it is not usable")
+    folder, name = os.path.split(args.output)
+    with tempfile.TemporaryDirectory(dir=folder or ".") as place:  # in its own when it is known to be right
+        part = os.path.join(place, name)
+        loaded = save(part, teacher, example, card)
+        with torch.no_grad():
+            expected, found = teacher(other), loaded(other)
+        differences = [((expected[key] - found[key]).abs().max() / expected[key].abs().max().clamp_min(1e-6)).item() for key in expected]
+        worst = max(differences)
+        if not all(one <= limit for one in differences):
+            fail(f"{args.output}: the exported module would differ from the model by {worst:.2g} of the largest value on other pictures; "
+                 "nothing was written")
+        os.replace(part, args.output)
     print(f"{args.output}: {args.name}, {card['image_size']} pixels, {card['classes']} classes, {len(card['outputs'])} outputs; largest "
           f"difference from the model {worst:.2g} of the largest value")
     for number, (name, block) in enumerate(zip(names, card["blocks"])):
