@@ -155,7 +155,7 @@ TEST_CASE("invalid settings and inputs are refused in one sentence before anythi
   // The cache's directory would be a class of the next scan.
   const std::string images = fixture.images.string();
   std::filesystem::create_directory_symlink(images, root / "link");
-  for (const std::string cache :
+  for (const std::string& cache :
        {images, images + "/cache", images + "/ant/deep/cache", (root / "link/cache").string()}) {
     CAPTURE(cache);
     check_refused(fixture.errors_of("cache", {"cache=" + cache}),

@@ -157,7 +157,10 @@ Unpacked unpack(const std::string& from, const fs::path& to, const StopFlag& sto
   reader.finish();
   progress.finish();
   expect_cache(staging, manifest, in.name());
+  const bool replaces_here = same_file(target, ".");
   move_into_place(staging, target);
+  if (replaces_here)
+    note(text(target.string(), ": the working directory was replaced; a shell sees the cache after: cd ."));
   return out;
 }
 

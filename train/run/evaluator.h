@@ -1,5 +1,5 @@
 // Chooses the best weights by accuracy on the validation images or by agreement with the teacher there, and holds the
-// test images for the final weights.
+// test images for the end.
 #ifndef VITRINE_TRAIN_RUN_EVALUATOR_H_
 #define VITRINE_TRAIN_RUN_EVALUATOR_H_
 

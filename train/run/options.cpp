@@ -40,7 +40,9 @@ void TrainOptions::fields(Fields& f) {
       "how the best checkpoint is selected: top1 on validation; agreement there with the teacher of "
       "targets.teacher.weights, which needs no labels; last: no selection; auto: top1 with labels, else agreement if "
       "there are weights, else last");
-  f.text("test", test, "images on which the final weights are evaluated, once; empty: none");
+  f.text("test", test,
+         "images for one evaluation at the end, of the best weights, where validation selected some, and of the last; "
+         "empty: none");
   f.text(
       "output", output,
       "directory of the run: checkpoints, exported weights, config.toml, metrics, summary.json; may hold other files");

@@ -47,7 +47,7 @@ struct TrainOptions {
   double hold_out = 0;
   std::string validation;  ///< evaluated every eval_every epochs to select the best checkpoint; empty: none
   Select select = Select::kAuto;
-  std::string test;                      ///< evaluated once, with the final weights; empty: none
+  std::string test;                      ///< for one evaluation at the end; empty: none
   std::string output;                    ///< directory of the run (run_files.h); an existing run is resumed
   std::uint32_t size = 0;                ///< side of the student's input in pixels; 0: the teacher's
   std::uint32_t batch = 64;              ///< views per step

@@ -295,8 +295,8 @@ TEST_CASE("repair's commands make only what was there before: each track in its 
     CAPTURE(commands[i]);
     CHECK(commands[i].ends_with(words));
   };
-  const auto taps = [](const char* logits, const char* blocks) {
-    return text("--set taps.logits=", logits, " --set taps.embedding=false --set 'taps.features=[", blocks,
+  const auto taps = [](const char* kept, const char* blocks) {
+    return text("--set taps.logits=", kept, " --set taps.embedding=false --set 'taps.features=[", blocks,
                 "]' --set 'taps.attention=[", blocks, "]'");
   };
   says(0, "first_pass=0 --set passes=1 " + taps("false", "1"));

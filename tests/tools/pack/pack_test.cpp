@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "common/cache/preparation.h"
+#include "common/cache/shard_directory.h"
 #include "tests/support/message.h"
 #include "tests/tools/pack/packed.h"
 #include "tools/pack/tar.h"
@@ -167,7 +168,7 @@ TEST_CASE("a command in a remedy is quoted for the shell") {
   const PackedCache cache;
   const std::filesystem::path spaced = cache.root / "my cache";
   std::filesystem::rename(cache.directory, spaced);
-  write_whole(spaced / (kLogits + "00001.h5"), "cut off");
+  write_whole(spaced / (kLogits + kManifestName), Manifest({{"00001.h5", 1, 2}}).json());  // of another file
   CHECK(has(message_of([&] { pack_contents(Cache(spaced), {}, true); }), "repair '" + spaced.string() + "'"));
 }
 
