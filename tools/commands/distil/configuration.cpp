@@ -1,6 +1,5 @@
 #include "tools/commands/distil/configuration.h"
 
-#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -100,23 +99,23 @@ std::string extract_configuration(const DistilRequest& request, const Found& fou
   photos(request, found, true, out);
   out.words("cache", request.cache_directory()).whole("passes", choice.passes, why(choice, "passes"));
   if (!found.class_names.empty()) out.words("class_names", names_file(request), "the teacher's, in its order");
+  const std::uint32_t module_batch = found.facts.module_batch;
   out.section("teacher").words(request.teacher_key(), found.teacher_file);
   if (found.teacher_file != request.teacher && !found.teacher.empty()) out.words("name", found.teacher);
   out.words("precision", found.teacher_precision,
-            found.module_batch > 0 ? "as the module was exported" : "the faster on this machine")
+            module_batch > 0 ? "as the module was exported" : "the faster on this machine")
       .words("device", request.device);
-  const std::uint32_t group = found.module_batch > 0 ? std::lcm(choice.group, found.module_batch) : choice.group;
-  if (found.module_batch > 0)
-    out.whole("micro_batch", found.module_batch, "as the module was exported");
-  else if (const std::uint32_t most = TeacherOptions().micro_batch; group % most != 0)
-    out.whole("micro_batch", std::gcd(group, most), "divides the group");
+  if (module_batch > 0)
+    out.whole("micro_batch", module_batch, "as the module was exported");
+  else if (const std::uint32_t most = TeacherOptions().micro_batch; choice.group % most != 0)
+    out.whole("micro_batch", std::gcd(choice.group, most), "divides the group");
   out.section("taps");
   if (!found.facts.teacher_fits) out.flag("logits", false);
   out.entry("features", "[-1]", "the last block").number("max_error", choice.max_error, why(choice, "max_error"));
   if (found.facts.has_attention) out.entry("attention", "[-1]", "").flag("attention_mean", true);
   out.section("plan")
       .whole("image_size", found.facts.teacher_size)
-      .whole("group", group)
+      .whole("group", choice.group)
       .number("mix_probability", choice.mix_probability, why(choice, "views"))
       .number("min_area", choice.min_area)
       .whole("seed", request.seed);
@@ -152,10 +151,7 @@ std::string train_configuration(const DistilRequest& request, const Found& found
 }
 
 std::string baseline_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
-  const double scale = static_cast<double>(choice.size) / found.facts.teacher_size;
-  const double epoch = found.facts.data_seconds + found.facts.step_seconds * scale * scale;
-  const double extra = epoch > 0 ? choice.passes * found.facts.extract_seconds / epoch : 0;
-  const double epochs = std::ceil(choice.epochs() + extra);
+  const double epochs = baseline_epochs(found.facts, choice);
   const bool few = found.facts.images < kFewForMixing;
   Toml out;
   out.written_by(": the same network from labels alone, for as long as cache and student take.");

@@ -40,7 +40,8 @@ void add_options(CommandLine& line, DistilRequest& request, std::vector<std::str
       .show_default();
   line.add_option("--student-weights", request.student_weights,
                   "a weight file to begin with, as torchvision's; else random weights");
-  line.add_option("--hours", request.hours, "how long everything may take: pictures and epochs shrink to fit")
+  line.add_option("--hours", request.hours,
+                  "how long everything may take, with --baseline too: pictures and epochs shrink to fit")
       .positive();
   line.add_option("--val", request.validation,
                   "validation photos, in the same class folders; else a share of PHOTOS is held out");
@@ -49,7 +50,7 @@ void add_options(CommandLine& line, DistilRequest& request, std::vector<std::str
   line.add_option("--unlabelled", request.unlabelled,
                   "a folder of further photos, without labels: the teacher alone teaches on them");
   line.add_flag("--baseline", request.baseline,
-                "also train the same network from labels alone, for as long, to compare");
+                "also train the same network from labels alone, to compare: everything takes about twice as long");
   line.add_option("--cache", request.cache, "where the teacher's outputs are stored; else OUT/cache");
   line.add_option("--device", request.device, "cpu, cuda or cuda:N").show_default();
   line.add_option("--passes", request.passes, "how often the teacher sees every photo, augmented anew; else chosen");
@@ -90,8 +91,8 @@ int main(int argc, char** argv) {
     const StopFlag& stop = stop_on_signals();
     if (!begun(request)) {
       const Found found = look(request, stop);
-      const DistilChoice choice =
-          choose_settings(found.facts, {request.passes, request.epochs, request.size, request.batch, request.hours});
+      const DistilChoice choice = choose_settings(
+          found.facts, {request.passes, request.epochs, request.size, request.batch, request.hours, request.baseline});
       std::fputs(describe(request, found, choice).c_str(), stdout);
       std::fflush(stdout);
       if (dry_run) return 0;

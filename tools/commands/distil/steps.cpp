@@ -130,8 +130,9 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
                   facts.free_bytes ? human_bytes(static_cast<double>(*facts.free_bytes)) + " free" : ""});
   rows.push_back({"it saves time", pays(found, choice), ""});
   std::string total = request.hours > 0 ? human_time(3600 * request.hours) + " given" : "";
-  if (const std::string uncertain = uncertain_words(found.others); !uncertain.empty())
-    total += (total.empty() ? "" : "; ") + uncertain;
+  for (const std::string& more :
+       {std::string(request.baseline ? "with the baseline" : ""), uncertain_words(found.others)})
+    if (!more.empty()) total += (total.empty() ? "" : "; ") + more;
   rows.push_back({"in total", "about " + human_time(choice.seconds), total});
   std::string out = "found\n" + table_words(rows);
   rows.clear();
