@@ -110,6 +110,14 @@ TEST_CASE("choose: what cannot be is refused in one sentence, and nothing is wri
   says("--latency 5ms --depths 19", "--depths");
   says("--latency 5ms --on onnxruntime --precision bf16", "ONNX Runtime computes these networks in fp32");
   says("--latency 5ms --measure-only", "--measure-only needs -o FILE.csv");
+  const fs::path inside = fixture.images / "choice";
+  const CommandResult among = run("'" + executable("vitrine-choose") + "' '" + (fixture.root / "train.toml").string() +
+                                  "' --out '" + inside.string() + "' --latency 5ms " + fixture.on_table());
+  CHECK(among.exit_code == 2);
+  CHECK(has(among.output, ", which is read for images; choose --out elsewhere"));
+  CHECK_FALSE(fs::exists(inside));
+  says("--latency 5ms --seconds nan", "nan is not a number from 0 to 3600");
+  says("--latency 5ms --set sing=1 " + fixture.on_table(), "sing");
   says("--latency 0.5ms --dry-run " + fixture.on_table(), "no candidate is that quick");
   write_whole(fixture.out / "letter.txt", "dear");
   const CommandResult result = fixture.choose("--latency 5ms " + fixture.on_table());

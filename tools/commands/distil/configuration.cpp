@@ -18,7 +18,7 @@ constexpr std::uint64_t kFewForMixing = 50'000;
 // Lines of "key = value  # comment".
 class Toml {
  public:
-  Toml& written_by(const std::string& rest) { return raw(kWrittenByDistil + rest); }
+  Toml& written_by(const std::string& rest) { return raw("# Written by vitrine distil" + rest); }
   Toml& section(const std::string& name) { return raw("\n[" + name + "]"); }
   Toml& words(const std::string& key, const std::string& value, const std::string& comment = {}) {
     return entry(key, nlohmann::json(value).dump(), comment);  // JSON's escapes are TOML's

@@ -178,7 +178,7 @@ DistilChoice to_measure(std::uint64_t images, std::uint32_t module_batch) {
 
 ExtractOptions options_of(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
   const TemporaryDirectory directory;
-  const fs::path file = directory / "extract.toml";
+  const fs::path file = directory / kExtractFile;
   DistilRequest there = request;
   there.out = directory.path().string();
   if (there.cache.empty()) there.cache = request.cache_directory();

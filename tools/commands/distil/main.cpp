@@ -2,12 +2,16 @@
 #include <ATen/ATen.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "common/base/error.h"
 #include "common/base/file_lock.h"
+#include "common/base/files.h"
 #include "common/base/memory.h"
+#include "common/base/progress.h"
 #include "common/base/stop.h"
 #include "common/config/command_line.h"
 #include "tools/commands/distil/look.h"
@@ -89,19 +93,23 @@ int main(int argc, char** argv) {
     refuse_other_words(allow, {"chance", "empty", "mixed", "module"});
     check_request(request);
     const StopFlag& stop = stop_on_signals();
-    if (!begun(request)) {
+    const RequestRecord record = record_of(request);
+    std::function<void()> write;
+    if (!is_begun(record)) {
       const Found found = look(request, stop);
       const DistilChoice choice = choose_settings(
           found.facts, {request.passes, request.epochs, request.size, request.batch, request.hours, request.baseline});
       std::fputs(describe(request, found, choice).c_str(), stdout);
       std::fflush(stdout);
       if (dry_run) return 0;
-      write_files(request, found, choice);
+      write = [&request, found, choice] { write_files(request, found, choice); };
     } else if (dry_run) {
       std::printf("%s: has begun; the same command without --dry-run resumes it\n", request.out.c_str());
       return 0;
+    } else if (request.baseline && !path_exists(std::filesystem::path(request.out) / "baseline")) {
+      note("--baseline trains another network, for about as long as cache and student take");
     }
-    const FileLock lock = lock_of(record_of(request));
+    const FileLock lock = begin_or_resume(record, write);
     const int code = run_steps(steps_of(request, argv[0]), shell_command(argc, argv), stop);
     if (code == 0) std::fputs(summary_of(request).c_str(), stdout);
     return code;

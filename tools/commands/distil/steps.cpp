@@ -43,13 +43,6 @@ struct ProgramStep {
 
 }  // namespace
 
-bool begun(const DistilRequest& request) {
-  return is_begun(record_of(request), [&](const std::string& name) {
-    return name == kClassNames ||
-           (name.ends_with(".toml") && read_file(fs::path(request.out) / name).starts_with(kWrittenByDistil));
-  });
-}
-
 void write_files(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
   const fs::path out = request.out;
   if (!found.class_names.empty()) {
@@ -57,17 +50,16 @@ void write_files(const DistilRequest& request, const Found& found, const DistilC
     for (const std::string& name : found.class_names) lines += name + "\n";
     publish(out / kClassNames, lines);
   }
-  publish(out / "extract.toml", extract_configuration(request, found, choice));
-  publish(out / "train.toml", train_configuration(request, found, choice));
-  if (request.labels()) publish(out / "baseline.toml", baseline_configuration(request, found, choice));
-  begin(record_of(request));
+  publish(out / kExtractFile, extract_configuration(request, found, choice));
+  publish(out / kTrainFile, train_configuration(request, found, choice));
+  if (request.labels()) publish(out / kBaselineFile, baseline_configuration(request, found, choice));
 }
 
 std::vector<CommandStep> steps_of(const DistilRequest& request, const std::string& own) {
   const fs::path out = request.out;
   const auto file = [&](const char* name) { return (out / name).string(); };
-  std::vector<ProgramStep> steps = {{"the teacher's targets", "extract", {file("extract.toml")}},
-                                    {"the student", "train", {file("train.toml")}}};
+  std::vector<ProgramStep> steps = {{"the teacher's targets", "extract", {file(kExtractFile)}},
+                                    {"the student", "train", {file(kTrainFile)}}};
   const auto allow = [&](const char* word, ProgramStep& step) {
     step.arguments.insert(step.arguments.end(), {"--allow", word});
   };
@@ -77,7 +69,7 @@ std::vector<CommandStep> steps_of(const DistilRequest& request, const std::strin
     if (request.allow_mixed) allow("mixed", step);
     if (request.allow_module) allow("module", step);
   }
-  if (request.baseline) steps.push_back({"the same network from labels alone", "train", {file("baseline.toml")}});
+  if (request.baseline) steps.push_back({"the same network from labels alone", "train", {file(kBaselineFile)}});
   const std::vector<std::string> screen = screen_arguments();
   for (ProgramStep& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
   steps.push_back({"the student as ONNX", "export", {request.out, "--format", "onnx"}});
