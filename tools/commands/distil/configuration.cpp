@@ -23,6 +23,11 @@ class Toml {
   Toml& words(const std::string& key, const std::string& value, const std::string& comment = {}) {
     return entry(key, nlohmann::json(value).dump(), comment);  // JSON's escapes are TOML's
   }
+  Toml& path(const std::string& key, const std::string& value, const std::string& comment = {}) {
+    const std::string whole = absolute_path(value);
+    require_utf8(whole);
+    return words(key, whole, comment);
+  }
   Toml& number(const std::string& key, double value, const std::string& comment = {}) {
     return entry(key, nlohmann::json(value).dump(), comment);
   }
@@ -55,21 +60,21 @@ std::string names_file(const DistilRequest& request) {
 
 // What every configuration says of the photos.
 void photos(const DistilRequest& request, const Found& found, bool unlabelled, Toml& out) {
-  out.words("images", request.photos);
-  if (unlabelled && !request.unlabelled.empty()) out.words("unlabelled", request.unlabelled);
+  out.path("images", request.photos);
+  if (unlabelled && !request.unlabelled.empty()) out.path("unlabelled", request.unlabelled);
   if (!request.labels()) out.words("labels", "none");
   if (found.hold_out > 0) out.number("hold_out", found.hold_out, "validates the student");
   if (request.exif_orientation != "ignore") out.words("exif_orientation", request.exif_orientation);
 }
 
 void validation(const DistilRequest& request, Toml& out) {
-  if (!request.validation.empty()) out.words("validation", request.validation);
-  if (!request.test.empty() && request.labels()) out.words("test", request.test);
+  if (!request.validation.empty()) out.path("validation", request.validation);
+  if (!request.test.empty() && request.labels()) out.path("test", request.test);
 }
 
 void model(const DistilRequest& request, Toml& out) {
   out.section("model").words("arch", request.student);
-  if (!request.student_weights.empty()) out.words("weights", request.student_weights);
+  if (!request.student_weights.empty()) out.path("weights", request.student_weights);
 }
 
 void phase(Toml& out, const char* name, double epochs, double lr, double warm_up) {
@@ -94,13 +99,13 @@ void run(const DistilRequest& request, const Found& found, const DistilChoice& c
 }  // namespace
 
 std::string extract_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
+  const std::uint32_t module_batch = found.facts.module_batch;
   Toml out;
   out.written_by("; vitrine extract THIS_FILE makes or resumes the cache.");
   photos(request, found, true, out);
-  out.words("cache", request.cache_directory()).whole("passes", choice.passes, why(choice, "passes"));
-  if (!found.class_names.empty()) out.words("class_names", names_file(request), "the teacher's, in its order");
-  const std::uint32_t module_batch = found.facts.module_batch;
-  out.section("teacher").words(request.teacher_key(), found.teacher_file);
+  out.path("cache", request.cache_directory()).whole("passes", choice.passes, why(choice, "passes"));
+  if (!found.class_names.empty()) out.path("class_names", names_file(request), "the teacher's, in its order");
+  out.section("teacher").path(request.teacher_key(), found.teacher_file);
   if (found.teacher_file != request.teacher && !found.teacher.empty()) out.words("name", found.teacher);
   out.words("precision", found.teacher_precision,
             module_batch > 0 ? "as the module was exported" : "the faster on this machine")
@@ -127,16 +132,16 @@ std::string train_configuration(const DistilRequest& request, const Found& found
   out.written_by("; vitrine train THIS_FILE trains or resumes the student.");
   photos(request, found, true, out);
   validation(request, out);
-  out.words("output", request.out);
+  out.path("output", request.out);
   run(request, found, choice, out);
   model(request, out);
-  out.section("targets").words("source", "cache").words("cache", request.cache_directory());
+  out.section("targets").words("source", "cache").path("cache", request.cache_directory());
   out.words("features", text("features.", found.last_block));
   if (found.facts.has_attention) out.words("attention", text("attention.", found.last_block));
-  if (!found.class_names.empty()) out.words("class_names", names_file(request));
+  if (!found.class_names.empty()) out.path("class_names", names_file(request));
   if (found.facts.teacher_fits)
-    out.words(text("teacher.", request.teacher_key()), found.teacher_file,
-              request.labels() ? "evaluated beside the student" : "validates by agreement")
+    out.path(text("teacher.", request.teacher_key()), found.teacher_file,
+             request.labels() ? "evaluated beside the student" : "validates by agreement")
         .words("teacher.device", request.device);
   if (found.facts.teacher_fits && found.teacher_file != request.teacher && !found.teacher.empty())
     out.words("teacher.name", found.teacher);
@@ -157,7 +162,7 @@ std::string baseline_configuration(const DistilRequest& request, const Found& fo
   out.written_by(": the same network from labels alone, for as long as cache and student take.");
   photos(request, found, false, out);
   validation(request, out);
-  out.words("output", (fs::path(request.out) / "baseline").string());
+  out.path("output", (fs::path(request.out) / "baseline").string());
   run(request, found, choice, out);
   model(request, out);
   out.section("targets").words("source", "none");
