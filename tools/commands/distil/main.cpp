@@ -111,7 +111,7 @@ int main(int argc, char** argv) {
     }
     const FileLock lock = begin_or_resume(record, write);
     const int code = run_steps(steps_of(request, argv[0]), shell_command(argc, argv), stop);
-    if (code == 0) std::fputs(summary_of(request).c_str(), stdout);
+    if (code == 0) std::fputs(summary_of(request, argv[0]).c_str(), stdout);
     return code;
   });
 }

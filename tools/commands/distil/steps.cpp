@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <optional>
 #include <utility>
@@ -13,7 +14,9 @@
 #include "common/base/json.h"
 #include "common/base/processor_load.h"
 #include "common/base/progress.h"
+#include "common/config/command_line.h"
 #include "tools/commands/distil/configuration.h"
+#include "tools/commands/vitrine/programs.h"
 #include "tools/inspect/words.h"
 
 namespace vitrine {
@@ -85,7 +88,7 @@ std::vector<CommandStep> steps_of(const DistilRequest& request, const std::strin
   return all;
 }
 
-std::string summary_of(const DistilRequest& request) {
+std::string summary_of(const DistilRequest& request, const std::string& own) {
   const fs::path out = request.out;
   const auto top1_of = [](const fs::path& run) -> std::optional<std::string> {
     if (!file_exists(run / "summary.json")) return std::nullopt;
@@ -97,7 +100,9 @@ std::string summary_of(const DistilRequest& request) {
   if (const auto student = top1_of(out)) text_of += "\nthe student's top-1: " + *student;
   if (const auto baseline = request.baseline ? top1_of(out / "baseline") : std::nullopt)
     text_of += ", of the same network from labels alone: " + *baseline;
-  return text_of + "\nnext: vitrine classify " + request.out + " PHOTO\n";
+  const std::string classify = shown_name(own, "classify");
+  const std::array words{classify.c_str(), request.out.c_str(), "PHOTO"};
+  return text_of + "\nnext: " + shell_command(static_cast<int>(words.size()), words.data()) + "\n";
 }
 
 std::string describe(const DistilRequest& request, const Found& found, const DistilChoice& choice) {

@@ -21,7 +21,8 @@ void write_files(const DistilRequest& request, const Found& found, const DistilC
 std::vector<CommandStep> steps_of(const DistilRequest& request, const std::string& own);
 
 /// The student's top-1, and the baseline's if there is one, and the command that uses the student; after run_steps().
-std::string summary_of(const DistilRequest& request);
+/// `own`: this program's argv[0].
+std::string summary_of(const DistilRequest& request, const std::string& own);
 
 /// What was found and chosen, as tables for people.
 std::string describe(const DistilRequest& request, const Found& found, const DistilChoice& choice);
