@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <cctype>
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -68,14 +70,18 @@ Option Option::range(std::uint64_t min, std::uint64_t max) {
   return Option(option_->check(CLI::Range(min, max)));
 }
 Option Option::range(double min, double max) {
-  return Option(option_->check(CLI::Range(min, max)));
+  const auto refusal = [min, max](const std::string& word) {  // CLI::Range accepts NaN
+    const bool is_nan = std::isnan(std::strtod(word.c_str(), nullptr));
+    return is_nan ? text(word, " is not a number from ", min, " to ", max) : std::string();
+  };
+  return Option(option_->check(CLI::Range(min, max))->check(refusal));
 }
 Option Option::positive() {
   const auto refusal = [](const std::string& word) {
     double value = 0;
     const auto read = std::from_chars(word.data(), word.data() + word.size(), value);
     const bool is_number = read.ec == std::errc() && read.ptr == word.data() + word.size();
-    return is_number && value > 0 ? std::string() : word + " is not a number above 0";
+    return is_number && value > 0 && std::isfinite(value) ? std::string() : word + " is not a number above 0";
   };
   return Option(option_->check(refusal, "POSITIVE"));
 }

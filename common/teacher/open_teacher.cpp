@@ -211,7 +211,7 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
                                ", which the tensors do not show (teacher.arch, teacher.heads, teacher.activation)"));
   }
   if (out.options.name.empty())
-    out.options.name = !structure.arch.empty() ? structure.arch : std::filesystem::path(given.weights).stem().string();
+    out.options.name = !structure.arch.empty() ? structure.arch : teacher_file_name(given.weights);
   fill_preprocessing(structure, files.naming, out);
   note_resampling(structure, files, out);
   out.network = std::make_unique<VitNetwork>(load_vit(structure, files, given.weights, device, out.notes),
@@ -257,6 +257,11 @@ OpenedTeacher open_module(const TeacherOptions& given, c10::Device device) {
 std::string teacher_sha256(const std::string& file, const std::string& zero_shot) {
   const std::string hash = sha256_of_weights(file);
   return zero_shot.empty() ? hash : sha256_hex(hash + sha256_hex_of_file(zero_shot));
+}
+
+std::string teacher_file_name(std::string file) {
+  while (file.size() > 1 && file.ends_with('/')) file.pop_back();
+  return std::filesystem::path(file).stem().string();
 }
 
 OpenedTeacher open_teacher(const TeacherOptions& options, c10::Device device) {

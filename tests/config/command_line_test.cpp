@@ -137,6 +137,28 @@ TEST_CASE("an invalid command line gives one sentence that refers to --help") {
   CHECK(has(message_of([] { Several().parse({"look", "--near", "2"}); }), "--near"));
 }
 
+TEST_CASE("numbers with bounds are finite") {
+  const auto tried = [](const char* option, const char* word) {
+    Program program;
+    double share = 0, hours = 0;
+    program.line.add_option("--share", share).range(0.0, 1.0);
+    program.line.add_option("--hours", hours).positive();
+    return message_of([&] { program.parse({option, word}); });
+  };
+  for (const char* word : {"0.5", "1", "1e-3"}) {
+    CAPTURE(word);
+    CHECK(tried("--share", word).empty());
+    CHECK(tried("--hours", word).empty());
+  }
+  for (const char* word : {"nan", "NaN", "inf"}) {
+    CAPTURE(word);
+    CHECK(has(tried("--share", word), "--share"));
+    CHECK(has(tried("--hours", word), std::string(word) + " is not a number above 0"));
+  }
+  CHECK(has(tried("--hours", "infinity"), "is not a number above 0"));
+  CHECK(has(tried("--share", "nan"), "nan is not a number from 0 to 1"));
+}
+
 TEST_CASE("an unknown option is answered with the one that is meant, whatever else is wrong") {
   const auto plain = [](std::vector<const char*> words) {
     return message_of([&] { Plain().parse(std::move(words)); });

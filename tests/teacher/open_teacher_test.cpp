@@ -74,6 +74,14 @@ TEST_CASE("a folder of weights and config.json is a whole teacher") {
   CHECK(teacher.network->shape().classes == 3);
 }
 
+TEST_CASE("a teacher without a known architecture has its folder's name, with or without a slash at its end") {
+  Folder folder;
+  const std::string name = folder.root.path().stem().string();
+  CHECK(folder.open().options.name == name);
+  folder.options.weights += "/";
+  CHECK(folder.open().options.name == name);
+}
+
 TEST_CASE("a key that is set overrides config.json, and the difference is noted") {
   Folder folder;
   folder.describe(kCard);

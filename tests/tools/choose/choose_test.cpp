@@ -118,8 +118,16 @@ TEST_CASE("choose: what cannot be is refused in one sentence, and nothing is wri
           "' --set 'images=caf\xe9' --latency 5ms --out '" + fixture.out.string() + "' " + fixture.on_table());
   CAPTURE(strange.output);
   CHECK(strange.exit_code == 2);
-  CHECK(has(strange.output, "images=caf\xe9: is not UTF-8, which "));
+  CHECK(has(strange.output, "is not UTF-8, so that no TOML or JSON file can name it"));
   CHECK_FALSE(fs::exists(fixture.out));
+  const fs::path inside = fixture.images / "choice";
+  const CommandResult among = run("'" + executable("vitrine-choose") + "' '" + (fixture.root / "train.toml").string() +
+                                  "' --out '" + inside.string() + "' --latency 5ms " + fixture.on_table());
+  CHECK(among.exit_code == 2);
+  CHECK(has(among.output, ", which is read for images; choose --out elsewhere"));
+  CHECK_FALSE(fs::exists(inside));
+  says("--latency 5ms --seconds nan", "nan is not a number from 0 to 3600");
+  says("--latency 5ms --set sing=1 " + fixture.on_table(), "sing");
   says("--latency 0.5ms --dry-run " + fixture.on_table(), "no candidate is that quick");
   write_whole(fixture.out / "letter.txt", "dear");
   const CommandResult result = fixture.choose("--latency 5ms " + fixture.on_table());

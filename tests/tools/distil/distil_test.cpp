@@ -194,20 +194,31 @@ TEST_CASE("distil: a class without photos is refused with the word that goes on"
   CHECK(load_safetensors(photos.out / "exported/last.safetensors").at("fc.weight").size(0) == 4);
 }
 
-TEST_CASE("distil: the file of a teacher's folder is told once") {
+TEST_CASE("distil: a teacher's folder names it, its file is told once, and paths are as good from any folder") {
   const Photos photos;
   photos.save(5);
   const fs::path folder = photos.root / "vit";
   fs::create_directories(folder);
   fs::copy(photos.weights, folder / "model.safetensors");
-  const CommandResult result =
-      run(executable("vitrine") + " distil '" + photos.images.string() + "' --teacher '" + folder.string() +
-          "' --out '" + photos.out.string() + "' --student resnet18 " + kShort);
+  const CommandResult result = run("cd '" + photos.root.path().string() + "' && " + executable("vitrine") +
+                                   " distil images/ --teacher vit/ --out 'my run' --student resnet18 " + kShort);
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
   const std::size_t first = result.output.find("took model.safetensors");
   REQUIRE(first != std::string::npos);
   CHECK(result.output.find("took model.safetensors", first + 1) == std::string::npos);
+  CHECK(has(result.output, "vitrine-classify 'my run' PHOTO"));
+  const fs::path out = photos.root / "my run";
+  const std::string extract = read_whole(out / "extract.toml");
+  CHECK(has(extract, "name = \"vit\"\n"));
+  const auto names = [](const std::string& toml, const std::string& key, const fs::path& path) {
+    return has(toml, "\n" + key + " = \"" + path.string() + "\"");
+  };
+  CHECK(names(extract, "images", photos.images));
+  CHECK(names(extract, "weights", folder / "model.safetensors"));
+  for (const char* name : {"extract.toml", "train.toml"}) CHECK(names(read_whole(out / name), "cache", out / "cache"));
+  CHECK(names(read_whole(out / "train.toml"), "output", out));
+  CHECK(names(read_whole(out / "baseline.toml"), "output", out / "baseline"));
 }
 
 TEST_CASE("distil: photos that are stored turned are told, and --exif-orientation goes to every step") {
@@ -226,7 +237,7 @@ TEST_CASE("distil: photos that are stored turned are told, and --exif-orientatio
   CHECK(Cache(photos.out / "cache").index().decoding.apply_orientation);
   const CommandResult other = run(photos.command(kShort));
   CHECK(other.exit_code == 2);
-  CHECK(has(other.output, "exif_orientation was \"apply\" and is not given"));
+  CHECK(has(other.output, "exif_orientation is \"apply\", but nothing in this command"));
 }
 
 TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
@@ -251,6 +262,20 @@ TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
   fs::copy(photos.images / "bee/0.jpg", photos.root / "few/b/0.jpg");
   says(start + (photos.root / "few").string() + rest, "holds 2 photos; expected at least 8");
   says(photos.command("--hours 0.000001"), "are not enough");
+  says(photos.command("--hours inf"), "inf is not a number above 0");
+  says(photos.command("--batch 33"), "--batch 33 is larger than a pass over 12 photos; give --batch 32 or less");
+  for (const char* option : {"--val", "--test", "--unlabelled"}) {
+    fs::create_directories(photos.root / "more/ant");
+    const std::string more = " " + std::string(option) + " '" + (photos.root / "more/").string() + "'";
+    says(photos.command("--cache '" + (photos.root / "more/cache").string() + "'" + more), "choose --cache elsewhere");
+    says(start + photos.images.string() + "' --teacher '" + photos.weights.string() + "' --out '" +
+             (photos.root / "more/run").string() + "'" + more,
+         "choose --out elsewhere");
+  }
+  says(photos.command("--cache '" + (photos.images / "cache").string() + "'"), "which is read for images");
+  says(start + photos.images.string() + "' --teacher '" + photos.weights.string() + "' --out '" +
+           (photos.root / "caf\xe9").string() + "'",
+       "is not UTF-8, so that no TOML or JSON file can name it");
   says(start + photos.images.string() + rest + " --student resnet99", "resnet99");
   says(photos.command("--baseline --no-labels"), "--baseline trains from labels alone");
   says(start + photos.images.string() + "' --teacher '" + (photos.root / "none").string() + "' --out '" +
@@ -264,4 +289,8 @@ TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
   write_whole(photos.out / "extract.toml", "passes = 3\n");
   says(photos.command(kShort), "is not empty, and not a directory of vitrine distil");
   CHECK(read_whole(photos.out / "extract.toml") == "passes = 3\n");
+  const std::string edited = "# Written by vitrine distil; vitrine extract THIS_FILE makes or resumes the cache.\n";
+  write_whole(photos.out / "extract.toml", edited);
+  says(photos.command(kShort), "is not empty, and not a directory of vitrine distil");
+  CHECK(read_whole(photos.out / "extract.toml") == edited);
 }

@@ -2,6 +2,8 @@
 #include "tests/support/message.h"
 #include "tools/commands/distil/rules.h"
 
+#include <algorithm>
+
 #include "common/base/error.h"
 #include "tests/support/testing.h"
 
@@ -51,6 +53,7 @@ TEST_CASE("rules: the phases add up to the epochs, and the batch holds whole gro
     for (const bool trained : {false, true})
       for (const std::uint32_t batch : {0u, 8u, 48u}) {
         DistilFacts facts = facts_of(images);
+        if (images == 10 && batch == 48) continue;  // larger than a pass
         facts.begins_trained = trained;
         const DistilChoice choice = choose_settings(facts, {.epochs = 40, .batch = batch});
         CHECK(choice.epochs() == doctest::Approx(40));
@@ -58,6 +61,60 @@ TEST_CASE("rules: the phases add up to the epochs, and the batch holds whole gro
         CHECK((choice.batch % choice.group == 0 || choice.group % choice.batch == 0));
         for (const DistilChoice::Reason& reason : choice.reasons) CHECK_FALSE(reason.why.empty());
       }
+}
+
+TEST_CASE("rules: a baseline takes as long as cache and student, and the hours are for all of them") {
+  const DistilFacts facts = facts_of(1'000);
+  const DistilFixed length{.passes = 5, .epochs = 40, .size = 224};
+  DistilFixed with = length;
+  with.baseline = true;
+  const DistilChoice alone = choose_settings(facts, length), both = choose_settings(facts, with);
+  CHECK(both.seconds - facts.once_seconds ==
+        doctest::Approx(2 * (alone.seconds - facts.once_seconds)).epsilon(1.0 / 40));
+  CHECK(baseline_epochs(facts, both) >= both.epochs());
+  for (const double hours : {2.0, 5.0, 10.0}) {
+    const DistilChoice fitting = choose_settings(facts, {.hours = hours, .baseline = true});
+    CHECK(fitting.seconds <= 3600 * hours);
+  }
+  CHECK_THROWS_WITH_AS(choose_settings(facts, {.hours = 0.01, .baseline = true}),
+                       doctest::Contains("and the baseline take about"), Error);
+}
+
+TEST_CASE("rules: a batch is at most a pass, and its groups are even, whole forwards of a module, and not too large") {
+  const auto most = [](std::uint64_t images, std::uint32_t batch) {
+    DistilFacts facts = facts_of(images);
+    return choose_settings(facts, {.batch = batch});
+  };
+  CHECK_THROWS_WITH_AS(most(60, 4000),
+                       doctest::Contains("--batch 4000 is larger than a pass over 60 photos; give --batch 64 or less"),
+                       Error);
+  CHECK_THROWS_WITH_AS(most(60, 65), doctest::Contains("give --batch 64 or less"), Error);
+  CHECK_THROWS_WITH_AS(most(510, 544), doctest::Contains("give --batch 512 or less"), Error);
+  CHECK_THROWS_WITH_AS(most(1'000'000, 65537), doctest::Contains("give a multiple of 64"), Error);
+  for (const std::uint64_t images : {10u, 60u, 510u, 3'000u, 600'000u})
+    for (const std::uint32_t module_batch : {0u, 16u, 48u, 7u})
+      for (const std::uint32_t batch : {0u, 1u, 7u, 24u, 33u, 64u}) {
+        CAPTURE(images);
+        CAPTURE(module_batch);
+        CAPTURE(batch);
+        DistilFacts facts = facts_of(images);
+        facts.module_batch = module_batch;
+        if (batch > images) continue;
+        const DistilChoice choice = choose_settings(facts, {.batch = batch});
+        CHECK((batch == 0 || choice.batch == batch));
+        CHECK((choice.batch % choice.group == 0 || choice.group % choice.batch == 0));
+        CHECK(choice.group % 2 == 0);
+        CHECK(choice.group % std::max(1u, module_batch) == 0);
+        CHECK((images + choice.group - 1) / choice.group * choice.group >= choice.batch);
+      }
+  DistilFacts facts = facts_of(30'000);
+  facts.labelled = 60;
+  CHECK(choose_settings(facts, {}).batch == 128);
+  CHECK(choose_settings(facts, {.baseline = true}).batch == 64);
+  CHECK_THROWS_WITH_AS(choose_settings(facts, {.batch = 128, .baseline = true}),
+                       doctest::Contains("a pass over 60 labelled photos; give --batch 64 or less"), Error);
+  facts.teacher_size = 32;
+  CHECK_THROWS_WITH_AS(choose_settings(facts, {.batch = 1}), doctest::Contains("give --batch 2 or --size 64"), Error);
 }
 
 TEST_CASE("rules: what the user fixed stays") {

@@ -234,7 +234,8 @@ TEST_CASE("pilot: what cannot be is refused in one sentence, and nothing is writ
   const CommandResult inside =
       run(executable("vitrine-pilot") + " " + both + "--out '" + (fixture.images / "pilot").string() + "'");
   CHECK(inside.exit_code == 2);
-  CHECK(has(inside.output, "is inside the images, whose folders are classes; choose --out elsewhere"));
+  CHECK(has(inside.output,
+            "is inside " + fixture.images.string() + ", which is read for images; choose --out elsewhere"));
   CHECK_FALSE(fs::exists(fixture.images / "pilot"));
   const fs::path one = fixture.root / "one";
   fs::create_directories(one);

@@ -16,12 +16,14 @@
 #include "common/base/progress.h"
 #include "common/base/stop.h"
 #include "common/config/command_line.h"
+#include "common/config/config.h"
 #include "tools/commands/bench/peer.h"
 #include "tools/commands/choose/decide.h"
 #include "tools/commands/choose/outcome.h"
 #include "tools/commands/choose/request.h"
 #include "tools/commands/vitrine/request_record.h"
 #include "tools/commands/vitrine/steps.h"
+#include "train/run/options.h"
 
 namespace {
 
@@ -118,6 +120,9 @@ void check(const ChooseRequest& request, bool measure_only, bool dry_run, const 
   if (!path_exists(request.config))
     throw Error(ErrorKind::kInput,
                 {.path = request.config, .what = "does not exist", .remedy = "give a configuration of vitrine-train"});
+  TrainOptions training;
+  load_config(request.config, request.overrides, training);
+  refuse_inside("--out", request.out, {training.images, training.unlabelled, training.validation, training.test});
 }
 
 }  // namespace
@@ -150,9 +155,7 @@ int main(int argc, char** argv) {
     if (dry_run) {
       request.out.clear();
     } else {
-      const RequestRecord record = record_of(request);
-      if (!is_begun(record)) begin(record);
-      lock = lock_of(record);
+      lock = begin_or_resume(record_of(request));
     }
     const OtherPrograms others;
     const std::vector<CandidateCost> costs = costs_of(request);

@@ -41,7 +41,11 @@ std::vector<CandidateCost> measure_all(const ChooseRequest& request) {
 }  // namespace
 
 Json ChooseRequest::json() const {
-  Json record = {{"config", config}, {"set", overrides}, {"latency", latency}, {"on", on}, {"most", most}};
+  Json record = {{"config", canonical_path(config)},
+                 {"set", overrides},
+                 {"latency", latency},
+                 {"on", measures() ? on : canonical_path(on)},
+                 {"most", most}};
   if (measures())
     record.update({{"precision", precision},
                    {"depths", depths},

@@ -28,6 +28,7 @@ struct ChooseRequest {
   std::filesystem::path python;
 
   bool measures() const { return on == "vitrine" || on == "onnxruntime"; }
+  /// What the results depend on; paths are absolute, so that it does not matter how they were typed.
   nlohmann::ordered_json json() const;
 };
 

@@ -1,6 +1,5 @@
 #include "tools/commands/distil/configuration.h"
 
-#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -19,10 +18,15 @@ constexpr std::uint64_t kFewForMixing = 50'000;
 // Lines of "key = value  # comment".
 class Toml {
  public:
-  Toml& written_by(const std::string& rest) { return raw(kWrittenByDistil + rest); }
+  Toml& written_by(const std::string& rest) { return raw("# Written by vitrine distil" + rest); }
   Toml& section(const std::string& name) { return raw("\n[" + name + "]"); }
   Toml& words(const std::string& key, const std::string& value, const std::string& comment = {}) {
     return entry(key, nlohmann::json(value).dump(), comment);  // JSON's escapes are TOML's
+  }
+  Toml& path(const std::string& key, const std::string& value, const std::string& comment = {}) {
+    const std::string whole = absolute_path(value);
+    require_utf8(whole);
+    return words(key, whole, comment);
   }
   Toml& number(const std::string& key, double value, const std::string& comment = {}) {
     return entry(key, nlohmann::json(value).dump(), comment);
@@ -56,21 +60,21 @@ std::string names_file(const DistilRequest& request) {
 
 // What every configuration says of the photos.
 void photos(const DistilRequest& request, const Found& found, bool unlabelled, Toml& out) {
-  out.words("images", request.photos);
-  if (unlabelled && !request.unlabelled.empty()) out.words("unlabelled", request.unlabelled);
+  out.path("images", request.photos);
+  if (unlabelled && !request.unlabelled.empty()) out.path("unlabelled", request.unlabelled);
   if (!request.labels()) out.words("labels", "none");
   if (found.hold_out > 0) out.number("hold_out", found.hold_out, "validates the student");
   if (request.exif_orientation != "ignore") out.words("exif_orientation", request.exif_orientation);
 }
 
 void validation(const DistilRequest& request, Toml& out) {
-  if (!request.validation.empty()) out.words("validation", request.validation);
-  if (!request.test.empty() && request.labels()) out.words("test", request.test);
+  if (!request.validation.empty()) out.path("validation", request.validation);
+  if (!request.test.empty() && request.labels()) out.path("test", request.test);
 }
 
 void model(const DistilRequest& request, Toml& out) {
   out.section("model").words("arch", request.student);
-  if (!request.student_weights.empty()) out.words("weights", request.student_weights);
+  if (!request.student_weights.empty()) out.path("weights", request.student_weights);
 }
 
 void phase(Toml& out, const char* name, double epochs, double lr, double warm_up) {
@@ -95,28 +99,28 @@ void run(const DistilRequest& request, const Found& found, const DistilChoice& c
 }  // namespace
 
 std::string extract_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
+  const std::uint32_t module_batch = found.facts.module_batch;
   Toml out;
   out.written_by("; vitrine extract THIS_FILE makes or resumes the cache.");
   photos(request, found, true, out);
-  out.words("cache", request.cache_directory()).whole("passes", choice.passes, why(choice, "passes"));
-  if (!found.class_names.empty()) out.words("class_names", names_file(request), "the teacher's, in its order");
-  out.section("teacher").words(request.teacher_key(), found.teacher_file);
+  out.path("cache", request.cache_directory()).whole("passes", choice.passes, why(choice, "passes"));
+  if (!found.class_names.empty()) out.path("class_names", names_file(request), "the teacher's, in its order");
+  out.section("teacher").path(request.teacher_key(), found.teacher_file);
   if (found.teacher_file != request.teacher && !found.teacher.empty()) out.words("name", found.teacher);
   out.words("precision", found.teacher_precision,
-            found.module_batch > 0 ? "as the module was exported" : "the faster on this machine")
+            module_batch > 0 ? "as the module was exported" : "the faster on this machine")
       .words("device", request.device);
-  const std::uint32_t group = found.module_batch > 0 ? std::lcm(choice.group, found.module_batch) : choice.group;
-  if (found.module_batch > 0)
-    out.whole("micro_batch", found.module_batch, "as the module was exported");
-  else if (const std::uint32_t most = TeacherOptions().micro_batch; group % most != 0)
-    out.whole("micro_batch", std::gcd(group, most), "divides the group");
+  if (module_batch > 0)
+    out.whole("micro_batch", module_batch, "as the module was exported");
+  else if (const std::uint32_t most = TeacherOptions().micro_batch; choice.group % most != 0)
+    out.whole("micro_batch", std::gcd(choice.group, most), "divides the group");
   out.section("taps");
   if (!found.facts.teacher_fits) out.flag("logits", false);
   out.entry("features", "[-1]", "the last block").number("max_error", choice.max_error, why(choice, "max_error"));
   if (found.facts.has_attention) out.entry("attention", "[-1]", "").flag("attention_mean", true);
   out.section("plan")
       .whole("image_size", found.facts.teacher_size)
-      .whole("group", group)
+      .whole("group", choice.group)
       .number("mix_probability", choice.mix_probability, why(choice, "views"))
       .number("min_area", choice.min_area)
       .whole("seed", request.seed);
@@ -128,16 +132,16 @@ std::string train_configuration(const DistilRequest& request, const Found& found
   out.written_by("; vitrine train THIS_FILE trains or resumes the student.");
   photos(request, found, true, out);
   validation(request, out);
-  out.words("output", request.out);
+  out.path("output", request.out);
   run(request, found, choice, out);
   model(request, out);
-  out.section("targets").words("source", "cache").words("cache", request.cache_directory());
+  out.section("targets").words("source", "cache").path("cache", request.cache_directory());
   out.words("features", text("features.", found.last_block));
   if (found.facts.has_attention) out.words("attention", text("attention.", found.last_block));
-  if (!found.class_names.empty()) out.words("class_names", names_file(request));
+  if (!found.class_names.empty()) out.path("class_names", names_file(request));
   if (found.facts.teacher_fits)
-    out.words(text("teacher.", request.teacher_key()), found.teacher_file,
-              request.labels() ? "evaluated beside the student" : "validates by agreement")
+    out.path(text("teacher.", request.teacher_key()), found.teacher_file,
+             request.labels() ? "evaluated beside the student" : "validates by agreement")
         .words("teacher.device", request.device);
   if (found.facts.teacher_fits && found.teacher_file != request.teacher && !found.teacher.empty())
     out.words("teacher.name", found.teacher);
@@ -152,16 +156,13 @@ std::string train_configuration(const DistilRequest& request, const Found& found
 }
 
 std::string baseline_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
-  const double scale = static_cast<double>(choice.size) / found.facts.teacher_size;
-  const double epoch = found.facts.data_seconds + found.facts.step_seconds * scale * scale;
-  const double extra = epoch > 0 ? choice.passes * found.facts.extract_seconds / epoch : 0;
-  const double epochs = std::ceil(choice.epochs() + extra);
+  const double epochs = baseline_epochs(found.facts, choice);
   const bool few = found.facts.images < kFewForMixing;
   Toml out;
   out.written_by(": the same network from labels alone, for as long as cache and student take.");
   photos(request, found, false, out);
   validation(request, out);
-  out.words("output", (fs::path(request.out) / "baseline").string());
+  out.path("output", (fs::path(request.out) / "baseline").string());
   run(request, found, choice, out);
   model(request, out);
   out.section("targets").words("source", "none");

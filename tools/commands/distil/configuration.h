@@ -10,12 +10,14 @@
 
 namespace vitrine {
 
-/// In the run: the teacher's class names, where a configuration needs them.
+/// In the run: the configurations, and the teacher's class names, where they need them.
+inline constexpr const char* kExtractFile = "extract.toml";
+inline constexpr const char* kTrainFile = "train.toml";
+inline constexpr const char* kBaselineFile = "baseline.toml";
 inline constexpr const char* kClassNames = "teacher_classes.txt";
-/// How the first line of each configuration begins.
-inline constexpr const char* kWrittenByDistil = "# Written by vitrine distil";
 
-/// TOML for vitrine-extract, with the reasons as comments.
+/// TOML for vitrine-extract, with the reasons as comments. All paths in it and the others are absolute, so that it does
+/// not matter where the programs run. Throws Error for a path that is not UTF-8.
 std::string extract_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice);
 /// TOML for vitrine-train.
 std::string train_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice);

@@ -166,10 +166,10 @@ std::optional<std::uint64_t> free_bytes(fs::path directory) {
 }
 
 // The choice that is enough to measure an extraction: its cost per view does not depend on the rest.
-DistilChoice to_measure(std::uint64_t images) {
+DistilChoice to_measure(std::uint64_t images, std::uint32_t module_batch) {
   DistilChoice out;
   out.passes = 1;
-  out.group = group_size(images);
+  out.group = group_size(images, module_batch);
   out.max_error = feature_error();
   out.mix_probability = 1;
   out.min_area = 0.35;
@@ -178,7 +178,7 @@ DistilChoice to_measure(std::uint64_t images) {
 
 ExtractOptions options_of(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
   const TemporaryDirectory directory;
-  const fs::path file = directory / "extract.toml";
+  const fs::path file = directory / kExtractFile;
   DistilRequest there = request;
   there.out = directory.path().string();
   if (there.cache.empty()) there.cache = request.cache_directory();
@@ -243,7 +243,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   if (request.allow_module) {
     const ModuleNetwork module(request.teacher, select_device(request.device));
     found.teacher_precision = module.card().precision;
-    found.module_batch = teacher_options.micro_batch = module.card().micro_batch;
+    facts.module_batch = teacher_options.micro_batch = module.card().micro_batch;
   } else {
     found.teacher_precision = faster_precision(teacher_options);
   }
@@ -263,7 +263,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
          ": has no head, and --no-labels leaves no labels: the student would have nothing to tell "
          "classes by; give a teacher with a head, or labelled photos");
 
-  const ExtractOptions options = options_of(request, found, to_measure(teaching.images.size()));
+  const ExtractOptions options = options_of(request, found, to_measure(teaching.images.size(), facts.module_batch));
   evaluate_teacher(request, options, stop, found);
   throw_if_stopped(stop, "while the teacher was evaluated");
   std::size_t checks = 1;

@@ -27,7 +27,6 @@ struct Found {
   std::uint64_t evaluated = 0;        ///< photos behind top1
   std::string precision;              ///< the faster of those that the device has, for the student
   std::string teacher_precision;
-  std::uint32_t module_batch = 0;             ///< views per forward of a teacher that is a module; 0: weights
   std::uint32_t last_block = 0;               ///< the block whose features and attention are kept
   std::vector<std::string> class_names;       ///< the teacher's, where they must be matched with the folders; else none
   std::optional<double> break_even_per_pass;  ///< epochs after which a cache of one pass pays; absent: never

@@ -2,12 +2,16 @@
 #include <ATen/ATen.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "common/base/error.h"
 #include "common/base/file_lock.h"
+#include "common/base/files.h"
 #include "common/base/memory.h"
+#include "common/base/progress.h"
 #include "common/base/stop.h"
 #include "common/config/command_line.h"
 #include "tools/commands/distil/look.h"
@@ -40,7 +44,8 @@ void add_options(CommandLine& line, DistilRequest& request, std::vector<std::str
       .show_default();
   line.add_option("--student-weights", request.student_weights,
                   "a weight file to begin with, as torchvision's; else random weights");
-  line.add_option("--hours", request.hours, "how long everything may take: pictures and epochs shrink to fit")
+  line.add_option("--hours", request.hours,
+                  "how long everything may take, with --baseline too: pictures and epochs shrink to fit")
       .positive();
   line.add_option("--val", request.validation,
                   "validation photos, in the same class folders; else a share of PHOTOS is held out");
@@ -49,7 +54,7 @@ void add_options(CommandLine& line, DistilRequest& request, std::vector<std::str
   line.add_option("--unlabelled", request.unlabelled,
                   "a folder of further photos, without labels: the teacher alone teaches on them");
   line.add_flag("--baseline", request.baseline,
-                "also train the same network from labels alone, for as long, to compare");
+                "also train the same network from labels alone, to compare: everything takes about twice as long");
   line.add_option("--cache", request.cache, "where the teacher's outputs are stored; else OUT/cache");
   line.add_option("--device", request.device, "cpu, cuda or cuda:N").show_default();
   line.add_option("--passes", request.passes, "how often the teacher sees every photo, augmented anew; else chosen");
@@ -88,21 +93,25 @@ int main(int argc, char** argv) {
     refuse_other_words(allow, {"chance", "empty", "mixed", "module"});
     check_request(request);
     const StopFlag& stop = stop_on_signals();
-    if (!begun(request)) {
+    const RequestRecord record = record_of(request);
+    std::function<void()> write;
+    if (!is_begun(record)) {
       const Found found = look(request, stop);
-      const DistilChoice choice =
-          choose_settings(found.facts, {request.passes, request.epochs, request.size, request.batch, request.hours});
+      const DistilChoice choice = choose_settings(
+          found.facts, {request.passes, request.epochs, request.size, request.batch, request.hours, request.baseline});
       std::fputs(describe(request, found, choice).c_str(), stdout);
       std::fflush(stdout);
       if (dry_run) return 0;
-      write_files(request, found, choice);
+      write = [&request, found, choice] { write_files(request, found, choice); };
     } else if (dry_run) {
       std::printf("%s: has begun; the same command without --dry-run resumes it\n", request.out.c_str());
       return 0;
+    } else if (request.baseline && !path_exists(std::filesystem::path(request.out) / "baseline")) {
+      note("--baseline trains another network, for about as long as cache and student take");
     }
-    const FileLock lock = lock_of(record_of(request));
+    const FileLock lock = begin_or_resume(record, write);
     const int code = run_steps(steps_of(request, argv[0]), shell_command(argc, argv), stop);
-    if (code == 0) std::fputs(summary_of(request).c_str(), stdout);
+    if (code == 0) std::fputs(summary_of(request, argv[0]).c_str(), stdout);
     return code;
   });
 }

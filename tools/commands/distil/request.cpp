@@ -6,6 +6,8 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/config/command_line.h"
+#include "tools/commands/distil/configuration.h"
 
 namespace vitrine {
 namespace {
@@ -18,14 +20,6 @@ void require_directory(const std::string& path, const char* what) {
               {.path = path, .what = path_exists(path) ? "is not a directory" : "does not exist", .remedy = what});
 }
 
-std::string absolute(const std::string& path) {
-  if (path.empty()) return path;
-  std::error_code failure;
-  std::string whole = fs::weakly_canonical(fs::absolute(path), failure).string();
-  while (whole.size() > 1 && whole.ends_with('/')) whole.pop_back();  // "photos" and "photos/" are the same
-  return failure ? path : whole;
-}
-
 // A folder of "train" and "val" is one level too high.
 void refuse_splits(const std::string& photos) {
   static constexpr std::array kSplits{"train", "training", "val", "valid", "validation", "test", "unlabelled"};
@@ -36,11 +30,11 @@ void refuse_splits(const std::string& photos) {
   };
   const auto has = [&](const char* name) { return directory_exists(fs::path(photos) / name); };
   if (!has("train") || !std::ranges::all_of(entries, is_split)) return;
-  const std::string train = (fs::path(photos) / "train").string();
-  throw Error(ErrorKind::kInput,
-              {.path = photos,
-               .what = "holds train and its like, not a folder per class",
-               .remedy = "give " + train + (has("val") ? " --val " + (fs::path(photos) / "val").string() : "")});
+  const std::string train = (fs::path(photos) / "train").string(), val = (fs::path(photos) / "val").string();
+  const std::array words{train.c_str(), "--val", val.c_str()};
+  throw Error(ErrorKind::kInput, {.path = photos,
+                                  .what = "holds train and its like, not a folder per class",
+                                  .remedy = "give " + shell_command(has("val") ? 3 : 1, words.data())});
 }
 
 std::size_t folders_in(const std::string& photos) {
@@ -58,18 +52,22 @@ std::string DistilRequest::cache_directory() const {
 
 nlohmann::ordered_json DistilRequest::json() const {
   const std::string orientation = exif_orientation == "ignore" ? "" : exif_orientation;  // as in earlier versions
-  return {{"photos", absolute(photos)},
-          {"unlabelled", absolute(unlabelled)},
-          {"validation", absolute(validation)},
-          {"test", absolute(test)},
-          {"teacher", absolute(teacher)},
+  // A baseline shortens everything else where the hours are given; without them it can be added later.
+  const nlohmann::ordered_json counted =
+      hours > 0 && baseline ? nlohmann::ordered_json(true) : nlohmann::ordered_json();
+  return {{"photos", canonical_path(photos)},
+          {"unlabelled", canonical_path(unlabelled)},
+          {"validation", canonical_path(validation)},
+          {"test", canonical_path(test)},
+          {"teacher", canonical_path(teacher)},
           {"module", allow_module},
           {"student", student},
-          {"weights", absolute(student_weights)},
-          {"cache", absolute(cache_directory())},
+          {"weights", canonical_path(student_weights)},
+          {"cache", canonical_path(cache_directory())},
           {"device", device},
           {"exif_orientation", orientation},
           {"hours", hours},
+          {"baseline", counted},
           {"passes", passes},
           {"epochs", epochs},
           {"size", size},
@@ -88,7 +86,9 @@ void check_request(const DistilRequest& request) {
                                     .what = "does not exist",
                                     .remedy = "give the teacher's weight file, or a folder with weights and "
                                               "config.json as timm or Hugging Face publish them"});
-  refuse_inside(record_of(request), request.photos);
+  const std::vector<std::string> images = {request.photos, request.unlabelled, request.validation, request.test};
+  refuse_inside("--out", request.out, images);
+  refuse_inside("--cache", request.cache_directory(), images);
   if (request.labels()) {
     const std::size_t classes = folders_in(request.photos);
     refuse_splits(request.photos);
@@ -101,7 +101,7 @@ void check_request(const DistilRequest& request) {
 }
 
 RequestRecord record_of(const DistilRequest& request) {
-  return {request.out, "distil", request.json()};
+  return {request.out, "distil", request.json(), {kClassNames, kExtractFile, kTrainFile, kBaselineFile}};
 }
 
 }  // namespace vitrine

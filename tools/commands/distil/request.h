@@ -43,8 +43,8 @@ struct DistilRequest {
 /// For the run's directory.
 RequestRecord record_of(const DistilRequest& request);
 
-/// Throws Error for a request that cannot be: nothing to learn from, an unknown architecture, paths that are missing
-/// or in each other's way. Writes nothing.
+/// Throws Error for a request that cannot be: nothing to learn from, paths that are missing or in each other's way.
+/// Writes nothing.
 void check_request(const DistilRequest& request);
 
 }  // namespace vitrine

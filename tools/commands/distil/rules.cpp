@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
@@ -35,11 +36,23 @@ std::uint32_t usual_passes(std::uint32_t epochs) {
   return std::clamp((epochs + 1) / 2, 1u, kMostPasses);
 }
 
-double seconds_of(const DistilFacts& facts, std::uint32_t passes, std::uint32_t epochs, std::uint32_t size) {
+// Of an image in one epoch of the student.
+double epoch_seconds(const DistilFacts& facts, std::uint32_t size) {
   const double scale = static_cast<double>(size) / facts.teacher_size;
-  const double epoch = facts.data_seconds + facts.step_seconds * scale * scale;
-  return facts.once_seconds +
-         kMargin * static_cast<double>(facts.images) * (passes * facts.extract_seconds + epochs * epoch);
+  return facts.data_seconds + facts.step_seconds * scale * scale;
+}
+
+double epochs_of_baseline(const DistilFacts& facts, std::uint32_t passes, double epochs, std::uint32_t size) {
+  const double epoch = epoch_seconds(facts, size);
+  return std::ceil(epochs + (epoch > 0 ? passes * facts.extract_seconds / epoch : 0));
+}
+
+double seconds_of(const DistilFacts& facts, bool baseline, std::uint32_t passes, std::uint32_t epochs,
+                  std::uint32_t size) {
+  const double epoch = epoch_seconds(facts, size);
+  double work = static_cast<double>(facts.images) * (passes * facts.extract_seconds + epochs * epoch);
+  if (baseline) work += static_cast<double>(facts.labelled) * epochs_of_baseline(facts, passes, epochs, size) * epoch;
+  return facts.once_seconds + kMargin * work;
 }
 
 struct Length {
@@ -59,7 +72,7 @@ Length fit_into(const DistilFacts& facts, const DistilFixed& fixed, std::uint32_
   if (fixed.hours > 0) {
     const double limit = 3600 * fixed.hours;
     const auto fits = [&](std::uint32_t epochs, std::uint32_t size) {
-      return seconds_of(facts, passes_of(epochs), epochs, size) <= limit;
+      return seconds_of(facts, fixed.baseline, passes_of(epochs), epochs, size) <= limit;
     };
     const std::uint32_t least = fixed.epochs > 0 ? fixed.epochs : std::min(usual, kFewestEpochs);
     const std::uint32_t worth = fixed.epochs > 0 ? fixed.epochs : std::min(usual, kEpochsWorthAPicture);
@@ -76,9 +89,10 @@ Length fit_into(const DistilFacts& facts, const DistilFixed& fixed, std::uint32_
     }
     if (!fits(out.epochs, out.size))
       fail(human_time(limit), " are not enough: ", out.epochs, " epochs and ", passes_of(out.epochs),
-           " passes at size ", out.size, " take about ",
-           human_time(seconds_of(facts, passes_of(out.epochs), out.epochs, out.size)),
-           "; give --hours more, a smaller --student, fewer photos, or a GPU (--device cuda)");
+           " passes at size ", out.size, fixed.baseline ? " and the baseline" : "", " take about ",
+           human_time(seconds_of(facts, fixed.baseline, passes_of(out.epochs), out.epochs, out.size)),
+           "; give --hours more, ", fixed.baseline ? "no --baseline, " : "",
+           "a smaller --student, fewer photos, or a GPU (--device cuda)");
     out.passes = passes_of(out.epochs);
     if (out.epochs < worth && out.size < facts.teacher_size)
       out.why_size = text("as small as the teacher's ", facts.teacher_size, " allows, for more epochs");
@@ -111,6 +125,30 @@ std::uint32_t batch_size(std::uint64_t images, bool gpu) {
   return 256;
 }
 
+// Sets group and batch. An epoch is of whole groups, of which the last one is filled up, and of whole batches.
+void choose_batch(const DistilFacts& facts, const DistilFixed& fixed, DistilChoice& out) {
+  constexpr std::uint64_t kLargestGroup = 65536;
+  const std::uint64_t images = std::max<std::uint64_t>(1, fixed.baseline ? facts.labelled : facts.images);
+  const std::uint64_t group = group_size(facts.images, facts.module_batch);
+  const std::uint64_t most = (images + group - 1) / group * group;  // views of a pass
+  if (fixed.batch > most)
+    fail("--batch ", fixed.batch, " is larger than a pass over ", human_count(images),
+         fixed.baseline ? " labelled photos" : " photos", "; give --batch ", most, " or less");
+  if (fixed.batch == 1 && out.size <= kSizeStep)
+    fail("--batch 1 leaves BatchNorm one value of a channel at --size ", out.size, "; give --batch 2 or --size ",
+         2 * kSizeStep);
+  out.batch = fixed.batch > 0 ? fixed.batch : batch_size(facts.images, facts.gpu);
+  while (fixed.batch == 0 && out.batch > most) out.batch /= 2;
+  const auto divide = [](std::uint64_t a, std::uint64_t b) { return a % b == 0 || b % a == 0; };
+  // Groups are even, and hold whole forwards.
+  const std::uint64_t unit = std::lcm<std::uint64_t>(2, std::max(1u, facts.module_batch));
+  const std::uint64_t wanted = divide(out.batch, group) ? group : std::lcm<std::uint64_t>(unit, out.batch);
+  if (wanted > kLargestGroup)
+    fail("--batch ", out.batch, " needs groups of ", wanted, " views, more than ", kLargestGroup,
+         "; give a multiple of ", group);
+  out.group = static_cast<std::uint32_t>(wanted);
+}
+
 }  // namespace
 
 double hold_out_share(std::uint64_t images) {
@@ -119,12 +157,16 @@ double hold_out_share(std::uint64_t images) {
   return std::round(1000 * std::clamp(share, 0.001, 0.2)) / 1000;
 }
 
-std::uint32_t group_size(std::uint64_t images) {
-  return images < 2'000 ? 32 : 64;
+std::uint32_t group_size(std::uint64_t images, std::uint32_t module_batch) {
+  return std::lcm(images < 2'000 ? 32u : 64u, std::max(1u, module_batch));
 }
 
 double feature_error() {
   return 0.05;
+}
+
+double baseline_epochs(const DistilFacts& facts, const DistilChoice& choice) {
+  return epochs_of_baseline(facts, choice.passes, choice.epochs(), choice.size);
 }
 
 DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed) {
@@ -138,9 +180,7 @@ DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed)
   chosen("epochs", text(length.epochs), length.why_epochs);
   chosen("size", text(out.size), length.why_size);
 
-  out.group = group_size(facts.images);
-  out.batch = fixed.batch > 0 ? fixed.batch : batch_size(facts.images, facts.gpu);
-  if (out.batch % out.group != 0 && out.group % out.batch != 0) out.group = out.batch;  // a batch that was given
+  choose_batch(facts, fixed, out);
   chosen("batch", text(out.batch), fixed.batch > 0 ? "as given" : "for enough steps per epoch");
 
   const bool few = facts.images < kFew;
@@ -169,7 +209,7 @@ DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed)
   chosen("views", text("crops from ", out.min_area, ", ", 100 * out.mix_probability, " % mixed"),
          facts.images < kSome ? "milder than ImageNet's" : "as on ImageNet");
 
-  out.seconds = seconds_of(facts, out.passes, length.epochs, out.size);
+  out.seconds = seconds_of(facts, fixed.baseline, out.passes, length.epochs, out.size);
   out.cache_bytes = facts.view_bytes * static_cast<double>(facts.images) * out.passes;
   return out;
 }

@@ -19,6 +19,7 @@ struct DistilFacts {
   bool has_attention = true;         ///< of its last block
   bool begins_trained = false;       ///< the student begins with trained weights
   bool gpu = false;
+  std::uint32_t module_batch = 0;  ///< views per forward of a teacher that is a module; 0: weights
   /// Seconds per view on the whole machine: making the cache (picture, teacher, encoding); the student's picture and
   /// targets; its forward and backward at teacher_size.
   double extract_seconds = 0, data_seconds = 0, step_seconds = 0;
@@ -31,6 +32,7 @@ struct DistilFacts {
 struct DistilFixed {
   std::uint32_t passes = 0, epochs = 0, size = 0, batch = 0;
   double hours = 0;
+  bool baseline = false;  ///< the same network is trained from labels alone, too
 };
 
 struct DistilChoice {
@@ -49,13 +51,16 @@ struct DistilChoice {
 
 /// The share of each class that is held out where no validation folder is given.
 double hold_out_share(std::uint64_t images);
-/// Views stored together: a divisor of the batch that suits the number of images.
-std::uint32_t group_size(std::uint64_t images);
+/// Views stored together, as suits the number of images: forwards of a module are whole.
+std::uint32_t group_size(std::uint64_t images, std::uint32_t module_batch);
 /// The features' error bound.
 double feature_error();
 
-/// Throws Error if the time or the disk is not enough for the least that is worth training, with what would be.
+/// Throws Error if the time or the disk is not enough for the least that is worth training, and for a batch that no
+/// training can have, with what would be.
 DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed);
+/// Of the baseline, which trains for as long as cache and student take.
+double baseline_epochs(const DistilFacts& facts, const DistilChoice& choice);
 
 }  // namespace vitrine
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <optional>
 #include <utility>
@@ -13,7 +14,9 @@
 #include "common/base/json.h"
 #include "common/base/processor_load.h"
 #include "common/base/progress.h"
+#include "common/config/command_line.h"
 #include "tools/commands/distil/configuration.h"
+#include "tools/commands/vitrine/programs.h"
 #include "tools/inspect/words.h"
 
 namespace vitrine {
@@ -43,13 +46,6 @@ struct ProgramStep {
 
 }  // namespace
 
-bool begun(const DistilRequest& request) {
-  return is_begun(record_of(request), [&](const std::string& name) {
-    return name == kClassNames ||
-           (name.ends_with(".toml") && read_file(fs::path(request.out) / name).starts_with(kWrittenByDistil));
-  });
-}
-
 void write_files(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
   const fs::path out = request.out;
   if (!found.class_names.empty()) {
@@ -57,17 +53,16 @@ void write_files(const DistilRequest& request, const Found& found, const DistilC
     for (const std::string& name : found.class_names) lines += name + "\n";
     publish(out / kClassNames, lines);
   }
-  publish(out / "extract.toml", extract_configuration(request, found, choice));
-  publish(out / "train.toml", train_configuration(request, found, choice));
-  if (request.labels()) publish(out / "baseline.toml", baseline_configuration(request, found, choice));
-  begin(record_of(request));
+  publish(out / kExtractFile, extract_configuration(request, found, choice));
+  publish(out / kTrainFile, train_configuration(request, found, choice));
+  if (request.labels()) publish(out / kBaselineFile, baseline_configuration(request, found, choice));
 }
 
 std::vector<CommandStep> steps_of(const DistilRequest& request, const std::string& own) {
   const fs::path out = request.out;
   const auto file = [&](const char* name) { return (out / name).string(); };
-  std::vector<ProgramStep> steps = {{"the teacher's targets", "extract", {file("extract.toml")}},
-                                    {"the student", "train", {file("train.toml")}}};
+  std::vector<ProgramStep> steps = {{"the teacher's targets", "extract", {file(kExtractFile)}},
+                                    {"the student", "train", {file(kTrainFile)}}};
   const auto allow = [&](const char* word, ProgramStep& step) {
     step.arguments.insert(step.arguments.end(), {"--allow", word});
   };
@@ -77,7 +72,7 @@ std::vector<CommandStep> steps_of(const DistilRequest& request, const std::strin
     if (request.allow_mixed) allow("mixed", step);
     if (request.allow_module) allow("module", step);
   }
-  if (request.baseline) steps.push_back({"the same network from labels alone", "train", {file("baseline.toml")}});
+  if (request.baseline) steps.push_back({"the same network from labels alone", "train", {file(kBaselineFile)}});
   const std::vector<std::string> screen = screen_arguments();
   for (ProgramStep& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
   steps.push_back({"the student as ONNX", "export", {request.out, "--format", "onnx"}});
@@ -93,7 +88,7 @@ std::vector<CommandStep> steps_of(const DistilRequest& request, const std::strin
   return all;
 }
 
-std::string summary_of(const DistilRequest& request) {
+std::string summary_of(const DistilRequest& request, const std::string& own) {
   const fs::path out = request.out;
   const auto top1_of = [](const fs::path& run) -> std::optional<std::string> {
     if (!file_exists(run / "summary.json")) return std::nullopt;
@@ -105,7 +100,9 @@ std::string summary_of(const DistilRequest& request) {
   if (const auto student = top1_of(out)) text_of += "\nthe student's top-1: " + *student;
   if (const auto baseline = request.baseline ? top1_of(out / "baseline") : std::nullopt)
     text_of += ", of the same network from labels alone: " + *baseline;
-  return text_of + "\nnext: vitrine classify " + request.out + " PHOTO\n";
+  const std::string classify = shown_name(own, "classify");
+  const std::array words{classify.c_str(), request.out.c_str(), "PHOTO"};
+  return text_of + "\nnext: " + shell_command(static_cast<int>(words.size()), words.data()) + "\n";
 }
 
 std::string describe(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
@@ -130,8 +127,9 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
                   facts.free_bytes ? human_bytes(static_cast<double>(*facts.free_bytes)) + " free" : ""});
   rows.push_back({"it saves time", pays(found, choice), ""});
   std::string total = request.hours > 0 ? human_time(3600 * request.hours) + " given" : "";
-  if (const std::string uncertain = uncertain_words(found.others); !uncertain.empty())
-    total += (total.empty() ? "" : "; ") + uncertain;
+  for (const std::string& more :
+       {std::string(request.baseline ? "with the baseline" : ""), uncertain_words(found.others)})
+    if (!more.empty()) total += (total.empty() ? "" : "; ") + more;
   rows.push_back({"in total", "about " + human_time(choice.seconds), total});
   std::string out = "found\n" + table_words(rows);
   rows.clear();

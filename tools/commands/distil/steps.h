@@ -12,10 +12,8 @@
 
 namespace vitrine {
 
-/// is_begun() for the run's record; configurations that write_files() left there before the record are overwritten.
-bool begun(const DistilRequest& request);
-
-/// Writes extract.toml, train.toml, with labels baseline.toml, and last the record, which marks them complete.
+/// Writes the files of record_of(): extract.toml, train.toml, with labels baseline.toml, and class names if they are
+/// needed.
 void write_files(const DistilRequest& request, const Found& found, const DistilChoice& choice);
 
 /// Extraction, training, if asked the baseline, export, report. Each resumes where it was stopped, and does nothing
@@ -23,7 +21,8 @@ void write_files(const DistilRequest& request, const Found& found, const DistilC
 std::vector<CommandStep> steps_of(const DistilRequest& request, const std::string& own);
 
 /// The student's top-1, and the baseline's if there is one, and the command that uses the student; after run_steps().
-std::string summary_of(const DistilRequest& request);
+/// `own`: this program's argv[0].
+std::string summary_of(const DistilRequest& request, const std::string& own);
 
 /// What was found and chosen, as tables for people.
 std::string describe(const DistilRequest& request, const Found& found, const DistilChoice& choice);

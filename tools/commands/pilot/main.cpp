@@ -85,9 +85,11 @@ class OutputAside {
 int pilot(const PilotRequest& request, bool dry_run, const std::string& own, const std::string& command,
           const StopFlag& stop) {
   const std::vector<PilotTeacher> teachers = teachers_of(request);
-  for (const PilotTeacher& teacher : teachers) train_options(request, teacher);  // refuses what --set may not
+  for (const PilotTeacher& teacher : teachers) {
+    const TrainOptions student = train_options(request, teacher);  // refuses what --set may not
+    refuse_inside("--out", request.out, {teacher.options.images, student.test});
+  }
   const RequestRecord record = record_of(request, teachers);
-  refuse_inside(record, teachers.front().options.images);
   if (!is_begun(record)) {
     const PictureDraw draw = draw_of(request, teachers);
     std::fputs(describe(request, teachers, draw).c_str(), stdout);
@@ -96,12 +98,11 @@ int pilot(const PilotRequest& request, bool dry_run, const std::string& own, con
       std::printf("\n%s", estimate(request, teachers, draw, stop).c_str());
       return 0;
     }
-    begin(record);
   } else if (dry_run) {
     std::printf("%s: has begun; the same command without --dry-run resumes it\n", request.out.c_str());
     return 0;
   }
-  const FileLock lock = lock_of(record);
+  const FileLock lock = begin_or_resume(record);
   link_pictures(request, teachers, stop);
   std::vector<CommandStep> steps;
   for (const PilotTeacher& teacher : teachers)

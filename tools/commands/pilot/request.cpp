@@ -169,11 +169,9 @@ TrainOptions train_options(const PilotRequest& request, const PilotTeacher& teac
 RequestRecord record_of(const PilotRequest& request, const std::vector<PilotTeacher>& teachers) {
   Json settings = Json::object();
   for (const PilotTeacher& teacher : teachers) settings[teacher.name] = settings_of(teacher.options);
-  std::error_code failure;
-  const fs::path images = fs::weakly_canonical(teachers.front().options.images, failure);
   return {request.out,
           "pilot",
-          {{"images", failure ? teachers.front().options.images : images.string()},
+          {{"images", canonical_path(teachers.front().options.images)},
            {"teachers", std::move(settings)},
            {"arch", request.arch},
            {"width", request.width},

@@ -7,10 +7,13 @@
 #include "common/base/files.h"
 #include "common/base/json.h"
 #include "common/base/json_difference.h"
+#include "common/base/paths.h"
+#include "common/base/utf8.h"
 
 namespace vitrine {
 namespace {
 
+namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 // Without the values that say "not given".
@@ -24,16 +27,75 @@ Json given_of(const Json& request) {
   return out;
 }
 
+void require_utf8_in(const Json& value) {
+  if (value.is_string()) require_utf8(value.get_ref<const std::string&>());
+  if (!value.is_structured()) return;
+  for (const auto& [key, inner] : value.items()) {
+    require_utf8(key);
+    require_utf8_in(inner);
+  }
+}
+
+std::string without_last_slash(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();  // "photos" and "photos/" are the same
+  return path;
+}
+
+[[noreturn]] void refuse_second(const RequestRecord& record) {
+  throw Error(ErrorKind::kInput, {.path = record.directory.string(),
+                                  .what = "another process is working there",
+                                  .remedy = "wait for its end, or choose another --out"});
+}
+
+FileLock lock_of(const RequestRecord& record) {
+  FileLock lock = FileLock::on_file(record.file());
+  if (lock.try_lock() == FileLock::Outcome::kHeldByAnother) refuse_second(record);
+  return lock;
+}
+
+// RAII: the record's mark, locked. It is removed again unless writing failed.
+class WritingMark {
+ public:
+  explicit WritingMark(const RequestRecord& record)
+      : record_(record), lock_((make_directories(record.directory), FileLock::on_file(record.mark()))) {
+    // Without its name it is that of a call that has begun the directory meanwhile.
+    if (lock_.try_lock() == FileLock::Outcome::kHeldByAnother || !lock_.has_its_name()) refuse_second(record);
+  }
+  ~WritingMark() {
+    std::error_code ignored;
+    if (!writing_) fs::remove(record_.mark(), ignored);
+  }
+  WritingMark(const WritingMark&) = delete;
+  WritingMark& operator=(const WritingMark&) = delete;
+
+  void write(const std::function<void()>& files) {
+    writing_ = true;
+    if (files) files();
+    const Json json = {{"format", "vitrine " + record_.command}, {"version", 1}, {"request", record_.request}};
+    publish(record_.file(), json.dump(2) + "\n");
+    writing_ = false;
+  }
+
+ private:
+  const RequestRecord& record_;
+  FileLock lock_;
+  bool writing_ = false;
+};
+
 }  // namespace
 
-bool is_begun(const RequestRecord& record, const std::function<bool(const std::string& name)>& is_left) {
+bool is_begun(const RequestRecord& record) {
   const std::string directory = record.directory.string();
+  require_utf8(absolute_path(directory));
+  require_utf8_in(record.request);
   if (!path_exists(record.directory)) return false;
   if (!directory_exists(record.directory))
     throw Error(ErrorKind::kInput, {.path = directory, .what = "is not a directory", .remedy = "choose another --out"});
   if (!path_exists(record.file())) {
+    const bool marked = path_exists(record.mark());
     const auto was_left = [&](const DirectoryEntry& entry) {
-      return is_temporary_name(entry.name) || (is_left && is_left(entry.name));
+      return is_temporary_name(entry.name) || record.directory / entry.name == record.mark() ||
+             (marked && std::ranges::find(record.files, entry.name) != record.files.end());
     };
     if (std::ranges::all_of(list_directory(record.directory), was_left)) return false;
     throw Error(ErrorKind::kInput, {.path = directory,
@@ -54,30 +116,42 @@ bool is_begun(const RequestRecord& record, const std::function<bool(const std::s
   return true;
 }
 
-void refuse_inside(const RequestRecord& record, const std::filesystem::path& images) {
+FileLock begin_or_resume(const RequestRecord& record, const std::function<void()>& write) {
+  if (is_begun(record)) {
+    FileLock lock = lock_of(record);
+    remove_file(record.mark());  // of a call that was killed between the record and its own lock
+    return lock;
+  }
+  WritingMark mark(record);
+  if (!is_begun(record)) mark.write(write);  // another call may have begun it meanwhile
+  return lock_of(record);
+}
+
+void refuse_inside(const std::string& option, const fs::path& directory, const std::vector<std::string>& images) {
+  for (const std::string& folder : images) {
+    if (folder.empty() || !is_within(directory, folder)) continue;
+    throw Error(ErrorKind::kInput, {.path = directory.string(),
+                                    .what = "is inside " + folder + ", which is read for images",
+                                    .remedy = "choose " + option + " elsewhere"});
+  }
+}
+
+void require_utf8(const std::string& path) {
+  if (is_utf8(path)) return;
+  throw Error(ErrorKind::kInput,
+              {.path = path, .what = "is not UTF-8, so that no TOML or JSON file can name it", .remedy = "rename it"});
+}
+
+std::string canonical_path(const std::string& path) {
   std::error_code failure;
-  const auto whole = [&failure](const std::filesystem::path& path) {
-    return failure ? path : std::filesystem::weakly_canonical(std::filesystem::absolute(path), failure);
-  };
-  const std::filesystem::path inner = whole(record.directory), outer = whole(images);
-  if (!failure && std::ranges::mismatch(outer, inner).in1 == outer.end())
-    throw Error(ErrorKind::kInput, {.path = record.directory.string(),
-                                    .what = "is inside the images, whose folders are classes",
-                                    .remedy = "choose --out elsewhere"});
+  const fs::path whole = fs::weakly_canonical(absolute_path(path), failure);
+  return path.empty() || failure ? path : without_last_slash(whole.string());
 }
 
-void begin(const RequestRecord& record) {
-  const Json json = {{"format", "vitrine " + record.command}, {"version", 1}, {"request", record.request}};
-  publish(record.file(), json.dump(2) + "\n");
-}
-
-FileLock lock_of(const RequestRecord& record) {
-  FileLock lock = FileLock::on_file(record.file());
-  if (lock.try_lock() == FileLock::Outcome::kHeldByAnother)
-    throw Error(ErrorKind::kInput, {.path = record.directory.string(),
-                                    .what = "another process is working there",
-                                    .remedy = "wait for its end, or choose another --out"});
-  return lock;
+std::string absolute_path(const std::string& path) {
+  std::error_code failure;
+  const fs::path whole = fs::absolute(path, failure);
+  return path.empty() || failure ? path : without_last_slash(whole.string());
 }
 
 }  // namespace vitrine

@@ -7,6 +7,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "common/base/file_lock.h"
 
@@ -17,23 +18,34 @@ struct RequestRecord {
   std::string command;  ///< "distil"; the record is the file distil.json
   /// What the results depend on. A value that is 0 or empty is one that was not given.
   nlohmann::ordered_json request;
+  std::vector<std::string> files = {};  ///< names of what is written there before the record
 
   std::filesystem::path file() const { return directory / (command + ".json"); }
+  /// Empty, and there only while `files` and the record are written: beside it they are what a killed call left.
+  std::filesystem::path mark() const { return directory / (command + ".writing"); }
 };
 
-/// Whether the directory was begun with this request. False for one that is missing, empty, or holds only entries of
-/// which `is_left` says that a call which did not come as far as begin() left them; publish()'s temporary files are
-/// such entries too. Throws Error for a directory of another request, with every difference, or of anything else.
-bool is_begun(const RequestRecord& record, const std::function<bool(const std::string& name)>& is_left = {});
+/// Whether the directory was begun with this request. False for one that is missing, empty, or holds only what a call
+/// that was killed in begin_or_resume() left. Throws Error for a directory of another request, with every difference,
+/// or of anything else, and for paths that are not UTF-8, which no record can hold.
+bool is_begun(const RequestRecord& record);
 
-/// Throws Error if the directory is that of a data set's images or inside it, where it would be taken for a class.
-void refuse_inside(const RequestRecord& record, const std::filesystem::path& images);
+/// Unless is_begun(), `write` writes the record's files, and then the record marks them complete. Returns the
+/// directory's lock. Throws Error as is_begun() does, and if another process holds the lock or is about to begin.
+FileLock begin_or_resume(const RequestRecord& record, const std::function<void()>& write = {});
 
-/// Writes the record.
-void begin(const RequestRecord& record);
+/// Throws Error if `directory`, the value of `option`, is one of the folders of images or inside it, where it would be
+/// read as images. Empty folders are passed over.
+void refuse_inside(const std::string& option, const std::filesystem::path& directory,
+                   const std::vector<std::string>& images);
 
-/// The directory's lock, after begin(). Throws Error if another process holds it.
-FileLock lock_of(const RequestRecord& record);
+/// Throws Error for a path that is not UTF-8.
+void require_utf8(const std::string& path);
+
+/// Absolute, without symbolic links and a slash at its end, however it was typed; an empty path stays so.
+std::string canonical_path(const std::string& path);
+/// Absolute, with its symbolic links: beside a link are other files than beside what it leads to.
+std::string absolute_path(const std::string& path);
 
 }  // namespace vitrine
 

@@ -253,7 +253,7 @@ void put_figures(const Scores& scores, bool labelled, const std::vector<std::str
 }
 
 std::string teacher_name(const TeacherOptions& teacher) {
-  return teacher.name.empty() ? std::filesystem::path(teacher.file()).stem().string() : teacher.name;
+  return teacher.name.empty() ? teacher_file_name(teacher.file()) : teacher.name;
 }
 
 std::string about_words(const WeightsRecord& record) {
