@@ -1,5 +1,6 @@
 """tools/bundle.sh: an archive of this build below 60 MB, unpacked at another place and used by an ordinary user, with the sources
 and the build out of sight; and what it says where something is missing."""
+import functools
 import json
 import os
 import pathlib
@@ -32,11 +33,22 @@ def hidden_paths():
     return [BUILD, *folders]
 
 
+@functools.cache
+def ordinary_user():
+    """What makes a command an ordinary user's; nothing if the caller is one, or if such a user cannot reach this Python (a home
+    directory closed to others), which is said."""
+    words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    if os.geteuid() != 0:
+        return []
+    if subprocess.run([*words, "test", "-x", str(PYTHON)], capture_output=True).returncode == 0:
+        return words
+    print(f"an ordinary user cannot reach {PYTHON}: all runs as root")
+    return []
+
+
 def run(words, folder, **variables):
     """As an ordinary user, in a bare environment, without the sources and the build where that can be had."""
-    line = list(map(str, words))
-    if os.geteuid() == 0:
-        line = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *line]
+    line = [*ordinary_user(), *map(str, words)]
     if may_hide():
         hide = " && ".join(f"mount -t tmpfs none '{path}'" for path in hidden_paths())
         line = ["unshare", "-m", "bash", "-c", f'{hide} && exec "$@"', "_", *line]
