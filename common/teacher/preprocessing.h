@@ -23,7 +23,7 @@ struct Preprocessing {
 struct UsualPreprocessing {
   Preprocessing values;
   std::string family;              ///< "AugReg", for messages
-  bool is_guess = false;           ///< other weights of that name have another mean and std, or there is no name
+  bool is_guess = false;           ///< the name is missing, or other weights have it with another mean and std
   bool crop_pct_is_guess = false;  ///< the same of the crop, which differs within most families
 };
 UsualPreprocessing usual_preprocessing(const VitStructure& structure, std::string_view naming);

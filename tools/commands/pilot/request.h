@@ -45,7 +45,7 @@ std::filesystem::path held_out_folder(const PilotRequest& request);
 /// The configuration of the teacher's trial: a cache of the pictures that teach.
 ExtractOptions extract_options(const PilotRequest& request, const PilotTeacher& teacher);
 /// That of its student, which is validated on the held-out pictures, but for the tracks that it learns from. Throws
-/// Error for overrides that are no keys, or that the pilot itself sets.
+/// Error for overrides that are not keys, or that the pilot itself sets.
 TrainOptions train_options(const PilotRequest& request, const PilotTeacher& teacher);
 
 /// For the directory of the results.
