@@ -312,7 +312,7 @@ class Container:
 
     def _read_chunk(self, file: _File, dataset: Dataset, chunk: int) -> bytes:
         place = CHUNK.itemsize * (dataset.first_chunk + chunk)
-        offset, stored_bytes, raw_bytes, checksum = CHUNK_ENTRY.unpack_from(self.chunks, place)
+        offset, stored_bytes, raw_bytes, checksum = CHUNK_ENTRY.unpack_from(self.chunks.data, place)
         stored = file.read(stored_bytes, offset)
         if len(stored) != stored_bytes or xxh3(stored) != checksum:
             raise CorruptError(f"{self.path}: dataset {dataset.name}, group {chunk}: its checksum is wrong; the file is damaged, "

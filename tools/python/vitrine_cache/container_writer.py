@@ -45,7 +45,7 @@ def hdf5() -> Any:
     """h5py, with the filter."""
     try:
         import h5py  # type: ignore[import-untyped]
-        import hdf5plugin  # type: ignore[import-untyped]  # noqa: F401
+        import hdf5plugin  # noqa: F401
     except ImportError as problem:
         raise InputError(f"writing a cache needs h5py and hdf5plugin ({problem}); pip install 'vitrine_cache[hdf5]'") from None
     return h5py
