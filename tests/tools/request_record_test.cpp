@@ -105,14 +105,12 @@ TEST_CASE("request_record: paths that are not UTF-8 are refused, as no record ca
   CHECK_FALSE(fs::exists(records.out));
 }
 
-TEST_CASE("request_record: paths are absolute, with their links or without") {
+TEST_CASE("request_record: paths are absolute, with their links") {
   const Records records;
   fs::create_directories(records.out);
   fs::create_directory_symlink(records.out, records.root / "link");
   const std::string link = (records.root / "link").string();
   CHECK(absolute_path(link + "/") == link);
-  CHECK(canonical_path(link + "/") == fs::canonical(records.out).string());
   CHECK(absolute_path("x") == (fs::current_path() / "x").string());
-  CHECK(canonical_path("").empty());
   CHECK(absolute_path("").empty());
 }

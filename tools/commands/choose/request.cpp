@@ -4,6 +4,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/paths.h"
 #include "common/base/progress.h"
 #include "common/models/inference/frozen_resnet.h"
 #include "common/models/precision.h"
@@ -41,10 +42,10 @@ std::vector<CandidateCost> measure_all(const ChooseRequest& request) {
 }  // namespace
 
 Json ChooseRequest::json() const {
-  Json record = {{"config", canonical_path(config)},
+  Json record = {{"config", resolved_path(config).string()},
                  {"set", overrides},
                  {"latency", latency},
-                 {"on", measures() ? on : canonical_path(on)},
+                 {"on", measures() ? on : resolved_path(on).string()},
                  {"most", most}};
   if (measures())
     record.update({{"precision", precision},

@@ -6,6 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/paths.h"
 #include "common/config/command_line.h"
 #include "tools/commands/distil/configuration.h"
 
@@ -55,15 +56,15 @@ nlohmann::ordered_json DistilRequest::json() const {
   // A baseline shortens everything else where the hours are given; without them it can be added later.
   const nlohmann::ordered_json counted =
       hours > 0 && baseline ? nlohmann::ordered_json(true) : nlohmann::ordered_json();
-  return {{"photos", canonical_path(photos)},
-          {"unlabelled", canonical_path(unlabelled)},
-          {"validation", canonical_path(validation)},
-          {"test", canonical_path(test)},
-          {"teacher", canonical_path(teacher)},
+  return {{"photos", resolved_path(photos).string()},
+          {"unlabelled", resolved_path(unlabelled).string()},
+          {"validation", resolved_path(validation).string()},
+          {"test", resolved_path(test).string()},
+          {"teacher", resolved_path(teacher).string()},
           {"module", allow_module},
           {"student", student},
-          {"weights", canonical_path(student_weights)},
-          {"cache", canonical_path(cache_directory())},
+          {"weights", resolved_path(student_weights).string()},
+          {"cache", resolved_path(cache_directory()).string()},
           {"device", device},
           {"exif_orientation", orientation},
           {"hours", hours},

@@ -3,9 +3,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "common/base/counted.h"
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "tools/inspect/words.h"
 
@@ -14,19 +14,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string formatted(const char* format, double value) {
-  char out[64];
-  std::snprintf(out, sizeof out, format, value);
-  return out;
-}
-
 std::string points(double share, double standard_error) {
-  return formatted("%+.1f", 100 * share) + formatted(" ± %.1f points", 100 * standard_error);
+  return text(share > 0 ? "+" : "", decimals(100 * share, 1), " ± ", decimals(100 * standard_error, 1), " points");
 }
 
 // "p = 0.012"; what rounds to nothing is given a bound.
 std::string p_words(double p) {
-  return p < 0.0005 ? "p < 0.001" : formatted("p = %.3f", p);
+  return p < 0.0005 ? "p < 0.001" : "p = " + decimals(p, 3);
 }
 
 // Those after the first whose students cannot be told from its own.
@@ -72,11 +66,11 @@ std::string ranking_table(const std::vector<TrialResult>& trials) {
     const Share share = right_share(trial.answers);
     const PairedAnswers pair = paired(trial.answers, trials.front().answers);
     const bool first = &trial == &trials.front();
-    rows.push_back({trial.name, trial.teacher, trial.top1 ? formatted("%.1f %%", 100 * *trial.top1) : "none",
-                    formatted("%.1f", 100 * share.value()) + formatted(" ± %.1f %%", 100 * share.standard_error()),
+    rows.push_back({trial.name, trial.teacher, trial.top1 ? decimals(100 * *trial.top1, 1) + " %" : "none",
+                    text(decimals(100 * share.value(), 1), " ± ", decimals(100 * share.standard_error(), 1), " %"),
                     first ? "" : points(pair.lead(), pair.standard_error()), first ? "" : p_words(pair.p()),
                     human_bytes(trial.view_bytes),
-                    trial.core_ms ? formatted("%.1f ms", *trial.core_ms) : "not measured"});
+                    trial.core_ms ? decimals(*trial.core_ms, 1) + " ms" : "not measured"});
   }
   const std::string told = conclusion(trials);
   return table_words(rows) + (told.empty() ? "" : "\n" + told);

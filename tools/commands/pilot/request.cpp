@@ -11,6 +11,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/paths.h"
 #include "common/config/config.h"
 
 namespace vitrine {
@@ -171,7 +172,7 @@ RequestRecord record_of(const PilotRequest& request, const std::vector<PilotTeac
   for (const PilotTeacher& teacher : teachers) settings[teacher.name] = settings_of(teacher.options);
   return {request.out,
           "pilot",
-          {{"images", canonical_path(teachers.front().options.images)},
+          {{"images", resolved_path(teachers.front().options.images).string()},
            {"teachers", std::move(settings)},
            {"arch", request.arch},
            {"width", request.width},

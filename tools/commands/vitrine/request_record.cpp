@@ -142,12 +142,6 @@ void require_utf8(const std::string& path) {
               {.path = path, .what = "is not UTF-8, so that no TOML or JSON file can name it", .remedy = "rename it"});
 }
 
-std::string canonical_path(const std::string& path) {
-  std::error_code failure;
-  const fs::path whole = fs::weakly_canonical(absolute_path(path), failure);
-  return path.empty() || failure ? path : without_last_slash(whole.string());
-}
-
 std::string absolute_path(const std::string& path) {
   std::error_code failure;
   const fs::path whole = fs::absolute(path, failure);

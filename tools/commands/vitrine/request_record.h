@@ -42,9 +42,8 @@ void refuse_inside(const std::string& option, const std::filesystem::path& direc
 /// Throws Error for a path that is not UTF-8.
 void require_utf8(const std::string& path);
 
-/// Absolute, without symbolic links and a slash at its end, however it was typed; an empty path stays so.
-std::string canonical_path(const std::string& path);
-/// Absolute, with its symbolic links: beside a link are other files than beside what it leads to.
+/// Absolute, with its symbolic links: beside a link are other files than beside what it leads to (resolved_path()). An
+/// empty path stays so.
 std::string absolute_path(const std::string& path);
 
 }  // namespace vitrine
