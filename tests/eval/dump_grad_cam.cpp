@@ -1,5 +1,5 @@
 // Grad-CAM as computed by Vitrine, as safetensors, for grad_cam_peer.py to compare with.
-//   dump_grad_cam ARCH WEIGHTS INPUT OUT     input: x FP32 [N, 3, H, W], classes int64 [N]; output: maps
+//   peer_values grad_cam ARCH WEIGHTS INPUT OUT     input: x FP32 [N, 3, H, W], classes int64 [N]; output: maps
 #include <ATen/ATen.h>
 
 #include <string>
@@ -9,16 +9,16 @@
 #include "common/eval/grad_cam.h"
 #include "common/models/weights/load.h"
 #include "common/models/weights/safetensors.h"
+#include "tests/support/peer_values.h"
 
-int main(int argc, char** argv) {
-  using namespace vitrine;
-  return guarded_main("dump_grad_cam", [&] {
-    const std::vector<std::string> a(argv + 1, argv + argc);
-    if (a.size() != 4) fail("dump_grad_cam takes ARCH WEIGHTS INPUT OUT");
-    const Tensors weights = load_safetensors(a[1]), input = load_safetensors(a[2]);
-    ResNet model(a[0], static_cast<int>(weights.at("fc.weight").size(0)));
-    load_weights(*model, weights, a[1]);
-    save_safetensors(a[3], {{"maps", grad_cam(model, input.at("x"), input.at("classes"))}});
-    return 0;
-  });
+namespace vitrine::testing {
+
+void dump_grad_cam(const Arguments& a) {
+  if (a.size() != 4) fail("grad_cam takes ARCH WEIGHTS INPUT OUT");
+  const Tensors weights = load_safetensors(a[1]), input = load_safetensors(a[2]);
+  ResNet model(a[0], static_cast<int>(weights.at("fc.weight").size(0)));
+  load_weights(*model, weights, a[1]);
+  save_safetensors(a[3], {{"maps", grad_cam(model, input.at("x"), input.at("classes"))}});
 }
+
+}  // namespace vitrine::testing

@@ -35,8 +35,8 @@ def ours(arch, state, x, classes):
         weights, given, out = (os.path.join(folder, name) for name in ("weights", "input", "out"))
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, weights)
         save_file({"x": x, "classes": classes}, given)
-        program = os.path.join(os.environ["VITRINE_BIN"], "dump_grad_cam")
-        subprocess.run([program, arch, weights, given, out], check=True)
+        program = os.path.join(os.environ["VITRINE_BIN"], "peer_values")
+        subprocess.run([program, "grad_cam", arch, weights, given, out], check=True)
         return load_file(out)["maps"]
 
 

@@ -5,8 +5,9 @@
 #include "common/base/json.h"
 #include "common/models/weights/card_readers.h"
 #include "tests/fuzz/cases.h"
+#include "tests/fuzz/target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(card) {
   using namespace vitrine;
   using testing::CardCase;
   std::string_view rest(reinterpret_cast<const char*>(data), size);

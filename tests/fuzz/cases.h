@@ -1,9 +1,10 @@
-// What a target's inputs begin with: numbers that choose among the golden files.
+// What a target's inputs begin with: numbers that choose among the golden files; and what targets share.
 #ifndef VITRINE_TESTS_FUZZ_CASES_H_
 #define VITRINE_TESTS_FUZZ_CASES_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <span>
 #include <string>
@@ -46,6 +47,11 @@ inline constexpr std::size_t kRunFileCases = 4;
 /// Target `report`: the first byte chooses the file of a run that the rest of the input is.
 enum class ReportCase : std::uint8_t { kMetrics, kSummary, kConfiguration, kEvaluation };
 inline constexpr std::size_t kReportCases = 4;
+
+/// Ends the program where it does not hold.
+inline void expect(bool holds) {
+  if (!holds) std::abort();
+}
 
 /// Whether the numbers are the same to the bit.
 inline bool same_bits(std::span<const float> a, std::span<const float> b) {

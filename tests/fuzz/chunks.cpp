@@ -6,6 +6,7 @@
 
 #include "tests/faults/fuzz.h"
 #include "tests/fuzz/cases.h"
+#include "tests/fuzz/target.h"
 
 namespace {
 
@@ -26,7 +27,7 @@ std::vector<Original> make_originals() {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(chunks) {
   static const std::vector<Original> originals = make_originals();
   static const Surroundings surroundings(VITRINE_GOLDEN);
   static MemoryFile file;

@@ -3,8 +3,9 @@
 #include <string>
 
 #include "tests/faults/fuzz.h"
+#include "tests/fuzz/target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(container) {
   using namespace vitrine::testing;
   static const Surroundings surroundings(VITRINE_GOLDEN);
   static MemoryFile file;

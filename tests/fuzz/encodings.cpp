@@ -9,20 +9,21 @@
 #include "common/codec/isa.h"
 #include "tests/faults/fuzz.h"
 #include "tests/fuzz/cases.h"
+#include "tests/fuzz/target.h"
 
 namespace {
 
 using namespace vitrine;
 using namespace vitrine::testing;
 
-struct Decoded {
+struct DecodedGroup {
   std::string error;
   std::vector<float> values;
 };
 
-Decoded decode(const StoredGroup& group, const std::vector<std::span<const std::byte>>& arrays, Isa isa) {
+DecodedGroup decode(const StoredGroup& group, const std::vector<std::span<const std::byte>>& arrays, Isa isa) {
   const IsaOverride override(isa);
-  Decoded out{{}, std::vector<float>(group.values)};
+  DecodedGroup out{{}, std::vector<float>(group.values)};
   try {
     group.codec->decode(arrays, kViews, out.values);
   } catch (const Error& error) {
@@ -41,7 +42,7 @@ std::vector<StoredGroup> make_groups() {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(encodings) {
   static const std::vector<StoredGroup> groups = make_groups();
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   const std::size_t chosen = take_byte(rest) % groups.size();
@@ -58,7 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                         reinterpret_cast<const std::byte*>(bytes.data()) + bytes.size());
   }
   const std::vector<std::span<const std::byte>> spans(arrays.begin(), arrays.end());
-  const Decoded portable = decode(group, spans, Isa::kPortable), best = decode(group, spans, best_isa());
+  const DecodedGroup portable = decode(group, spans, Isa::kPortable), best = decode(group, spans, best_isa());
   if (portable.error != best.error) std::abort();
   // Products of the transform encoding may differ in their last bits.
   const bool exact = std::string_view(kEncodingCases[chosen]) != "transform.h5";

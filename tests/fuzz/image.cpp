@@ -6,8 +6,9 @@
 #include "common/base/error.h"
 #include "common/image/decode.h"
 #include "common/image/exif.h"
+#include "tests/fuzz/target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(image) {
   using namespace vitrine;
   constexpr std::int64_t kMaxPixels = 1 << 22;  // more take long, and nothing else
   // A copy, so that a sanitizer sees the first byte after it.

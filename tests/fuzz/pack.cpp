@@ -11,6 +11,7 @@
 #include "common/base/hash.h"
 #include "common/cache/track.h"
 #include "tests/fuzz/cases.h"
+#include "tests/fuzz/target.h"
 #include "tools/pack/reader.h"
 #include "tools/pack/tar.h"
 
@@ -27,7 +28,7 @@ std::string with_right_head(std::string_view rest) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(pack) {
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   const bool made_right = testing::take_byte(rest) % 2 == 1;
   const std::string tar = made_right ? with_right_head(rest) : std::string(rest);

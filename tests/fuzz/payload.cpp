@@ -13,33 +13,36 @@
 #include "common/codec/isa.h"
 #include "common/codec/transform/transform_codec.h"
 #include "tests/fuzz/cases.h"
+#include "tests/fuzz/target.h"
 
 namespace {
 
 using namespace vitrine;
 
-struct Case {
+struct PayloadDecoder {
   TransformCodec codec;
   std::uint32_t views;
 };
 
-std::vector<std::unique_ptr<Case>> make_cases() {
-  std::vector<std::unique_ptr<Case>> cases;
+std::vector<std::unique_ptr<PayloadDecoder>> make_cases() {
+  std::vector<std::unique_ptr<PayloadDecoder>> cases;
   for (const auto& [name, views] : testing::kPayloadCases) {
     const auto path = std::filesystem::path(VITRINE_GOLDEN) / "payloads" / (std::string(name) + ".basis.h5");
     // Not make_unique: a codec can be neither copied nor moved.
-    cases.emplace_back(new Case{TransformCodec(std::make_shared<const FeatureBasis>(read_basis(path)), 0.5), views});
+    cases.emplace_back(
+        new PayloadDecoder{TransformCodec(std::make_shared<const FeatureBasis>(read_basis(path)), 0.5), views});
   }
   return cases;
 }
 
-struct Outcome {
+struct DecodedPayload {
   std::string error;
   std::vector<float> items;
 };
-Outcome outcome(const Case& chosen, std::span<const std::byte> payload, Isa isa) {
+
+DecodedPayload decode(const PayloadDecoder& chosen, std::span<const std::byte> payload, Isa isa) {
   const IsaOverride override(isa);
-  Outcome out{{}, std::vector<float>(chosen.codec.basis().values() * chosen.views)};
+  DecodedPayload out{{}, std::vector<float>(chosen.codec.basis().values() * chosen.views)};
   try {
     chosen.codec.decode_items(payload, chosen.views, out.items);
     for (const float x : out.items)
@@ -52,14 +55,14 @@ Outcome outcome(const Case& chosen, std::span<const std::byte> payload, Isa isa)
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(payload) {
   static const auto cases = make_cases();
   if (size == 0) return 0;
-  const Case& chosen = *cases[data[0] % cases.size()];
+  const PayloadDecoder& chosen = *cases[data[0] % cases.size()];
   // A copy, so that a sanitizer sees the first byte after it.
   const std::vector<std::byte> payload(reinterpret_cast<const std::byte*>(data + 1),
                                        reinterpret_cast<const std::byte*>(data + size));
-  const Outcome portable = outcome(chosen, payload, Isa::kPortable), best = outcome(chosen, payload, best_isa());
+  const DecodedPayload portable = decode(chosen, payload, Isa::kPortable), best = decode(chosen, payload, best_isa());
   if (portable.error != best.error || !testing::same_bits(portable.items, best.items)) std::abort();
   return 0;
 }

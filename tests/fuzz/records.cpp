@@ -1,6 +1,5 @@
 // JSON documents of a cache: any text gives a value or an Error, and a value that was read is written and read again as
 // the same.
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,15 +12,12 @@
 #include "common/plan/plan.h"
 #include "tests/faults/shards.h"
 #include "tests/fuzz/cases.h"
+#include "tests/fuzz/target.h"
 
 namespace {
 
 using namespace vitrine;
 using namespace vitrine::testing;
-
-void expect(bool holds) {
-  if (!holds) std::abort();
-}
 
 void read_track(const std::string& text) {
   const TrackInfo track = TrackInfo::from_json(text, "track.json");
@@ -48,7 +44,7 @@ void read_record(const std::string& text) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(records) {
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   const auto chosen = static_cast<RecordCase>(take_byte(rest) % kRecordCases);
   const std::string text(rest);

@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "tests/faults/shards.h"
 #include "tests/fuzz/cases.h"
+#include "tests/fuzz/target.h"
 #include "tools/commands/report/run_evaluation.h"
 #include "tools/commands/report/page.h"
 
@@ -41,7 +42,7 @@ void expect_closed(const std::string& page) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(report) {
   static std::array<ReportRun, kReportCases> runs{ReportRun("metrics.jsonl"), ReportRun("summary.json"),
                                                   ReportRun("config.toml"), ReportRun(kEvaluationFile)};
   std::string_view rest(reinterpret_cast<const char*>(data), size);

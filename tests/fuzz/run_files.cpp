@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -14,6 +13,7 @@
 #include "common/base/error.h"
 #include "tests/faults/shards.h"
 #include "tests/fuzz/cases.h"
+#include "tests/fuzz/target.h"
 #include "train/run/checkpoint.h"
 #include "train/run/run_log.h"
 #include "train/run/run_result.h"
@@ -23,10 +23,6 @@ namespace {
 
 using namespace vitrine;
 using namespace vitrine::testing;
-
-void expect(bool holds) {
-  if (!holds) std::abort();
-}
 
 // Reads the text, writes what it says and reads that, and writes it again: the same text.
 template <class Read, class Write>
@@ -79,7 +75,7 @@ void go_on_with_log(const std::string& text, std::uint64_t steps) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(run_files) {
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   const auto chosen = static_cast<RunFileCase>(take_byte(rest) % kRunFileCases);
   try {

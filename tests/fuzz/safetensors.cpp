@@ -6,8 +6,9 @@
 #include "common/base/error.h"
 #include "common/models/weights/safetensors.h"
 #include "tests/faults/shards.h"
+#include "tests/fuzz/target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(safetensors) {
   using namespace vitrine;
   static testing::MemoryFile file;
   file.hold({reinterpret_cast<const char*>(data), size});

@@ -10,9 +10,10 @@
 #include "common/models/weights/torch_file.h"
 #include "tests/faults/shards.h"
 #include "tests/fuzz/cases.h"
+#include "tests/fuzz/target.h"
 #include "tests/support/zip_bytes.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(torch_file) {
   using namespace vitrine;
   static testing::MemoryFile memory;
   std::string_view rest(reinterpret_cast<const char*>(data), size);

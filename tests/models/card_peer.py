@@ -13,12 +13,12 @@ from safetensors.torch import load_file, save_file
 from timm.data import resolve_data_config
 from timm.models import _hub
 
-PROGRAM = os.path.join(os.environ["VITRINE_BIN"], "dump_weights")
+PROGRAM = [os.path.join(os.environ["VITRINE_BIN"], "peer_values"), "weights"]
 POOLING = {"token": "class", "avg": "mean", "map": "attention"}
 
 
 def cards_of(folders):
-    run = subprocess.run([PROGRAM, "card", *folders], check=True, capture_output=True, text=True)
+    run = subprocess.run([*PROGRAM, "card", *folders], check=True, capture_output=True, text=True)
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 
@@ -61,7 +61,7 @@ def check_folder(folder):
         assert (card["dim"], card["depth"], card["heads"], card["patch"]) == (16, 1, 2, 8), card
         assert card["class_names"] == ["n1", "n2"] and card["class_descriptions"] == ["", "cat"], card
         assert card["classes"] == 2 and card["pooling"] == POOLING[model.global_pool], card
-        subprocess.run([PROGRAM, "tensors", place, os.path.join(folder, "out")], check=True)
+        subprocess.run([*PROGRAM, "tensors", place, os.path.join(folder, "out")], check=True)
         got = load_file(os.path.join(folder, "out"))
         assert got.keys() == own.keys() and all(torch.equal(got[name], own[name]) for name in own)
     print("folders of timm's hub form")

@@ -1,11 +1,11 @@
 // What our models compute, as safetensors, for the Python peers to compare with.
 // clang-format off
-//   dump_models vit IMAGE PATCH DIM DEPTH HEADS CLASSES WEIGHTS INPUT OUT     input: x; taps of all blocks
-//   dump_models families REQUESTS WEIGHTS INPUT OUT                           see dump_families()
-//   dump_models structures SHAPES OUT                                         see dump_structures()
-//   dump_models resnet ARCH CLASSES WEIGHTS INPUT OUT                         input: x, y; evaluation, then five
-//                                                                             steps of SGD
-//   dump_models copy IN OUT                                                   reads a file and writes it again
+//   peer_values models vit IMAGE PATCH DIM DEPTH HEADS CLASSES WEIGHTS INPUT OUT     input: x; taps of all blocks
+//   peer_values models families REQUESTS WEIGHTS INPUT OUT                           see dump_families()
+//   peer_values models structures SHAPES OUT                                         see dump_structures()
+//   peer_values models resnet ARCH CLASSES WEIGHTS INPUT OUT                         input: x, y; evaluation, then five
+//                                                                                    steps of SGD
+//   peer_values models copy IN OUT                                                   reads a file and writes it again
 // clang-format on
 #include <torch/nn/functional/loss.h>
 #include <torch/optim/sgd.h>
@@ -24,11 +24,10 @@
 #include "common/base/json.h"
 #include "common/models/vit/read_structure.h"
 #include "common/models/vit/resample.h"
+#include "tests/support/peer_values.h"
 
-namespace vitrine {
+namespace vitrine::testing {
 namespace {
-
-using Arguments = std::vector<std::string>;
 
 void dump_vit(const Arguments& a) {
   VitOptions options;
@@ -161,7 +160,9 @@ void dump_resnet(const Arguments& a) {
   save_safetensors(a.at(5), out);
 }
 
-int run(const Arguments& a) {
+}  // namespace
+
+void dump_models(const Arguments& a) {
   if (!a.empty() && a[0] == "vit" && a.size() == 10)
     dump_vit(a);
   else if (!a.empty() && a[0] == "families" && a.size() == 5)
@@ -173,13 +174,7 @@ int run(const Arguments& a) {
   else if (!a.empty() && a[0] == "copy" && a.size() == 3)
     save_safetensors(a[2], load_safetensors(a[1]), load_safetensors_metadata(a[1]));
   else
-    fail("dump_models takes vit, families, structures, resnet or copy and what their lines in dump_models.cpp say.");
-  return 0;
+    fail("models takes vit, families, structures, resnet or copy and what their lines in dump_models.cpp say.");
 }
 
-}  // namespace
-}  // namespace vitrine
-
-int main(int argc, char** argv) {
-  return vitrine::guarded_main("dump_models", [&] { return vitrine::run({argv + 1, argv + argc}); });
-}
+}  // namespace vitrine::testing

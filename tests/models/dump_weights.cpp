@@ -1,8 +1,8 @@
 // What read_weights() and read_card() give, for the Python peers to compare with.
 // clang-format off
-//   dump_weights tensors IN OUT       IN: a weight file or directory; OUT: safetensors with timm's names, whose
+//   peer_values weights tensors IN OUT       IN: a weight file or directory; OUT: safetensors with timm's names, whose
 //                                     metadata has "naming", "sha256" and "notes", a line for each
-//   dump_weights card DIRECTORY...    prints each card's fields as a line of JSON, null where empty
+//   peer_values weights card DIRECTORY...    prints each card's fields as a line of JSON, null where empty
 // clang-format on
 #include <ATen/ATen.h>
 
@@ -13,8 +13,9 @@
 #include "common/base/error.h"
 #include "common/models/weights/card.h"
 #include "common/models/weights/weights.h"
+#include "tests/support/peer_values.h"
 
-namespace vitrine {
+namespace vitrine::testing {
 namespace {
 
 std::string lines(const std::vector<std::string>& notes) {
@@ -60,17 +61,14 @@ void dump_card(const std::string& directory) {
 }
 
 }  // namespace
-}  // namespace vitrine
 
-int main(int argc, char** argv) {
-  return vitrine::guarded_main("dump_weights", [&] {
-    const std::vector<std::string> arguments(argv + 1, argv + argc);
-    if (arguments.size() >= 3 && arguments.size() % 2 == 1 && arguments[0] == "tensors")
-      for (std::size_t i = 1; i < arguments.size(); i += 2) vitrine::dump_tensors(arguments[i], arguments[i + 1]);
-    else if (arguments.size() >= 2 && arguments[0] == "card")
-      for (std::size_t i = 1; i < arguments.size(); ++i) vitrine::dump_card(arguments[i]);
-    else
-      vitrine::fail("dump_weights takes what its lines in dump_weights.cpp say");
-    return 0;
-  });
+void dump_weights(const Arguments& a) {
+  if (a.size() >= 3 && a.size() % 2 == 1 && a[0] == "tensors")
+    for (std::size_t i = 1; i < a.size(); i += 2) dump_tensors(a[i], a[i + 1]);
+  else if (a.size() >= 2 && a[0] == "card")
+    for (std::size_t i = 1; i < a.size(); ++i) dump_card(a[i]);
+  else
+    fail("weights takes what its lines in dump_weights.cpp say");
 }
+
+}  // namespace vitrine::testing

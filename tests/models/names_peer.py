@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from timm.models import eva, vision_transformer
 
 torch.manual_seed(11)
-PROGRAM = os.path.join(os.environ["VITRINE_BIN"], "dump_weights")
+PROGRAM = [os.path.join(os.environ["VITRINE_BIN"], "peer_values"), "weights"]
 SIZES = dict(img_size=28, patch_size=7, embed_dim=24, depth=2, num_heads=2)
 
 
@@ -69,7 +69,7 @@ def check_file(what, path, expected, naming, dropped=0):
 
 def compare_all():
     pairs = [name for _, path, *_ in CHECKS for name in (path, path + ".out")]
-    subprocess.run([PROGRAM, "tensors", *pairs], check=True)
+    subprocess.run([*PROGRAM, "tensors", *pairs], check=True)
     for what, path, expected, naming, dropped in CHECKS:
         got = load_file(path + ".out")
         with safe_open(path + ".out", "pt") as file:

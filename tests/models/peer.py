@@ -1,4 +1,4 @@
-"""What the model peers share: running dump_models and comparing tensors."""
+"""What the model peers share: running peer_values and comparing tensors."""
 import os
 import subprocess
 import tempfile
@@ -9,13 +9,13 @@ LIMIT = 1e-4
 
 
 def dump(arguments, weights, inputs):
-    """The tensors that dump_models writes, given a state dict and input tensors."""
+    """The tensors that peer_values writes, given a state dict and input tensors."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [os.path.join(folder, name) for name in ("weights.safetensors", "input.safetensors", "out.safetensors")]
         save_file({k: v.contiguous() for k, v in weights.items()}, paths[0])
         save_file(inputs, paths[1])
-        program = os.path.join(os.environ["VITRINE_BIN"], "dump_models")
-        subprocess.run([program, *map(str, arguments), *paths], check=True)
+        program = os.path.join(os.environ["VITRINE_BIN"], "peer_values")
+        subprocess.run([program, "models", *map(str, arguments), *paths], check=True)
         return load_file(paths[2])
 
 

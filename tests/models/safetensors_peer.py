@@ -18,9 +18,9 @@ metadata = {"format": "pt", "größe": "a\nb"}
 with tempfile.TemporaryDirectory() as folder:
     paths = [os.path.join(folder, name) for name in ("in", "out", "again")]
     save_file(tensors, paths[0], metadata=metadata)
-    program = os.path.join(os.environ["VITRINE_BIN"], "dump_models")
-    subprocess.run([program, "copy", paths[0], paths[1]], check=True)
-    subprocess.run([program, "copy", paths[1], paths[2]], check=True)
+    program = [os.path.join(os.environ["VITRINE_BIN"], "peer_values"), "models"]
+    subprocess.run([*program, "copy", paths[0], paths[1]], check=True)
+    subprocess.run([*program, "copy", paths[1], paths[2]], check=True)
     copied = load_file(paths[1])
     assert copied.keys() == tensors.keys(), copied.keys()
     for name, tensor in tensors.items():
@@ -30,6 +30,6 @@ with tempfile.TemporaryDirectory() as folder:
     with open(paths[1], "rb") as one, open(paths[2], "rb") as two:
         assert one.read() == two.read(), "equal tensors gave other bytes"
     save_file({"x": torch.zeros(2, dtype=torch.float64)}, paths[0])
-    refused = subprocess.run([program, "copy", paths[0], paths[1]], capture_output=True, text=True)
+    refused = subprocess.run([*program, "copy", paths[0], paths[1]], capture_output=True, text=True)
     assert refused.returncode == 2 and "F64" in refused.stderr and paths[0] in refused.stderr, refused
 print("safetensors: both ways")

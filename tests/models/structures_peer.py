@@ -68,7 +68,7 @@ def ask(files):
         paths = [os.path.join(folder, name) for name in ("shapes.json", "out.json")]
         with open(paths[0], "w") as file:
             json.dump(files, file)
-        subprocess.run([os.path.join(os.environ["VITRINE_BIN"], "dump_models"), "structures", *paths], check=True)
+        subprocess.run([os.path.join(os.environ["VITRINE_BIN"], "peer_values"), "models", "structures", *paths], check=True)
         with open(paths[1]) as file:
             return json.load(file)
 

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 torch.manual_seed(5)
-PROGRAM = os.path.join(os.environ["VITRINE_BIN"], "dump_weights")
+PROGRAM = [os.path.join(os.environ["VITRINE_BIN"], "peer_values"), "weights"]
 
 
 CHECKS = []  # what is compared when all files are written
@@ -30,7 +30,7 @@ def check(what, saved, expected, folder, note="", **options):
 
 def compare_all():
     pairs = [name for _, path, *_ in CHECKS for name in (path, path + ".out")]
-    subprocess.run([PROGRAM, "tensors", *pairs], check=True)
+    subprocess.run([*PROGRAM, "tensors", *pairs], check=True)
     for what, path, expected, note in CHECKS:
         got = load_file(path + ".out")
         with safe_open(path + ".out", "pt") as file:
@@ -45,7 +45,7 @@ def compare_all():
 
 
 def refused(path, *words):
-    run = subprocess.run([PROGRAM, "tensors", path, os.devnull], capture_output=True, text=True)
+    run = subprocess.run([*PROGRAM, "tensors", path, os.devnull], capture_output=True, text=True)
     assert run.returncode in (2, 4) and len(run.stderr.strip().splitlines()) == 1, run
     for word in words:
         assert word in run.stderr, run.stderr

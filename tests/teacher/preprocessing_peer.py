@@ -11,8 +11,8 @@ MODULES = ("vision_transformer", "eva", "deit", "beit")
 
 
 def found(names):
-    process = subprocess.run([os.path.join(os.environ["VITRINE_BIN"], "dump_preprocessing")], input="".join(name + "\n" for name in names),
-                             text=True, stdout=subprocess.PIPE, check=True)
+    process = subprocess.run([os.path.join(os.environ["VITRINE_BIN"], "peer_values"), "preprocessing"],
+                             input="".join(name + "\n" for name in names), text=True, stdout=subprocess.PIPE, check=True)
     return dict(zip(names, map(json.loads, process.stdout.splitlines()), strict=True))
 
 

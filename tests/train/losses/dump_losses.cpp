@@ -1,6 +1,6 @@
 // Writes the losses and their gradients as safetensors, for comparison by loss_peer.py.
 // clang-format off
-//   dump_losses IN OUT    IN holds the tensors of loss_peer.py; OUT gets NAME.value and NAME.gradient of each loss
+//   peer_values losses IN OUT    IN holds the tensors of loss_peer.py; OUT gets NAME.value and NAME.gradient of each loss
 // clang-format on
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -12,14 +12,16 @@
 #include "common/base/error.h"
 #include "common/models/weights/safetensors.h"
 #include "common/teacher/class_map.h"
+#include "tests/support/peer_values.h"
 #include "train/losses/terms.h"
 #include "train/losses/topk.h"
 
-namespace vitrine {
-namespace {
+namespace vitrine::testing {
 
-void dump(const std::string& in_path, const std::string& out_path) {
-  const Tensors in = load_safetensors(in_path);
+void dump_losses(const Arguments& a) {
+  if (a.size() != 2) fail("losses takes IN OUT");
+  at::set_num_threads(1);
+  const Tensors in = load_safetensors(a[0]);
   const at::Tensor &teacher = in.at("teacher"), &target = in.at("target"), &attention = in.at("attention");
   const MixedLabels labels{in.at("label"), in.at("partner_label"), in.at("own_share")};
   const MixedLabels some{in.at("some_label"), in.at("some_partner_label"), in.at("own_share"), false};
@@ -92,17 +94,7 @@ void dump(const std::string& in_path, const std::string& out_path) {
     guide_gradient(tapped, attention, 0.7);
     return cross_entropy(logits_of(tapped), labels);
   });
-  save_safetensors(out_path, out);
+  save_safetensors(a[1], out);
 }
 
-}  // namespace
-}  // namespace vitrine
-
-int main(int argc, char** argv) {
-  return vitrine::guarded_main("dump_losses", [&] {
-    if (argc != 3) vitrine::fail("expected IN OUT");
-    at::set_num_threads(1);
-    vitrine::dump(argv[1], argv[2]);
-    return 0;
-  });
-}
+}  // namespace vitrine::testing

@@ -299,7 +299,7 @@ for scaling in ("code", "paper"):
 with tempfile.TemporaryDirectory() as folder:
     paths = [os.path.join(folder, name) for name in ("in.safetensors", "out.safetensors")]
     save_file(given, paths[0])
-    subprocess.run([os.path.join(os.environ["VITRINE_BIN"], "dump_losses"), *paths], check=True)
+    subprocess.run([os.path.join(os.environ["VITRINE_BIN"], "peer_values"), "losses", *paths], check=True)
     ours = load_file(paths[1])
 
 for name, (start, formula, *others) in losses.items():

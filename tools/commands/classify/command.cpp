@@ -1,0 +1,108 @@
+#include "tools/commands/classify/command.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/counted.h"
+#include "common/base/error.h"
+#include "common/base/progress.h"
+#include "common/base/stop.h"
+#include "common/config/command_line.h"
+#include "common/models/device.h"
+#include "tools/commands/classify/classifier.h"
+#include "tools/commands/classify/explain.h"
+#include "tools/commands/classify/pictures.h"
+#include "tools/commands/classify/print.h"
+
+namespace vitrine {
+namespace {
+
+struct ClassifyRequest {
+  std::string model, device = "cpu", precision, explain, teacher;
+  std::vector<std::string> pictures;
+  std::size_t top = 5;
+  bool json = false;
+};
+
+// Returns the number of pictures that could not be read.
+std::size_t classify(const ClassifyRequest& request, const StopFlag& stop) {
+  const at::Device device = select_device(request.device);
+  Classifier classifier(read_student(request.model), device, request.precision);
+  const PictureList list = list_pictures(request.pictures);
+  for (const LeftOut& entry : list.left_out)
+    if (entry.kind != LeftOutKind::kSidecar && entry.kind != LeftOutKind::kHidden) note(entry.id + ": " + entry.reason);
+  std::optional<Explainer> explainer;
+  if (!request.explain.empty()) explainer.emplace(classifier, request.explain, request.teacher);
+  constexpr std::size_t kBatch = 64;
+  std::size_t failed = 0;
+  for (std::size_t first = 0; first < list.files.size(); first += kBatch) {
+    throw_if_stopped(stop, "between two batches of pictures");
+    const auto paths = std::span(list.files).subspan(first, std::min(kBatch, list.files.size() - first));
+    const std::vector<ClassifiedPicture> pictures = classifier.classify(paths, request.top);
+    std::vector<std::filesystem::path> explanations(pictures.size());
+    if (explainer) explanations = explainer->explain(pictures, first + 1);
+    for (std::size_t i = 0; i < pictures.size(); ++i) {
+      const ClassifiedPicture& picture = pictures[i];
+      if (!picture.error.empty()) {
+        ++failed;
+        note(picture.error);
+      }
+      if (request.json)
+        std::fputs(as_json_line(picture, classifier, explanations[i]).c_str(), stdout);
+      else if (picture.error.empty())
+        std::fputs(as_line(picture, classifier).c_str(), stdout);
+    }
+    std::fflush(stdout);
+  }
+  if (failed > 0) note(text(failed, " of ", counted(list.files.size(), "picture"), " could not be read"));
+  return failed;
+}
+
+int run(int count, char** arguments) {
+  ClassifyRequest request;
+  CommandLine line{
+      "Says what a student sees in pictures: a line for each with its likeliest classes and probabilities."};
+  line.footer(
+      "Exit codes: 0 all pictures were classified, 1 some could not be read, 2 bad input; others as vitrine-cache\n"
+      "--help says.");
+  line.add_option("model", request.model,
+                  "a run's directory (its best weights, else its last), a file of weights, or one that vitrine-export "
+                  "wrote: safetensors, pth or torchscript")
+      .required();
+  line.add_option("pictures", request.pictures, "pictures, and folders with pictures anywhere below them")
+      .required()
+      .type_name("PICTURE|FOLDER");
+  line.add_option("--top", request.top, "so many classes for each picture").range(1, 1 << 24).show_default();
+  line.add_flag("--json", request.json, "a JSON object on each line");
+  line.add_option("--device", request.device, "cpu, cuda or cuda:N").show_default();
+  line.add_option("--precision", request.precision, "fp32, tf32, bf16 or fp16; by default as it was trained")
+      .one_of({"fp32", "tf32", "bf16", "fp16"});
+  const auto explain =
+      line.add_option(
+              "--explain", request.explain,
+              "a folder to write each picture's crop into, as NUMBER-NAME.jpg, with the Grad-CAM of its likeliest "
+              "class over it")
+          .type_name("DIR");
+  line.add_option("--teacher", request.teacher,
+                  "with --explain: a ViT's weights; the attention of its last block is drawn to the right")
+      .type_name("DIR")
+      .needs(explain);
+  line.add_screen_options();
+  if (const auto code = line.parse(count, arguments)) return *code;
+  return classify(request, stop_on_signals()) == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int classify_command(int count, char** arguments) {
+  return guarded_main("vitrine-classify", [&] { return run(count, arguments); });
+}
+
+}  // namespace vitrine

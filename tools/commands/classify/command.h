@@ -1,0 +1,12 @@
+// The command line of vitrine-classify. Without LibTorch, so that main.cpp is compiled at once.
+#ifndef VITRINE_TOOLS_COMMANDS_CLASSIFY_COMMAND_H_
+#define VITRINE_TOOLS_COMMANDS_CLASSIFY_COMMAND_H_
+
+namespace vitrine {
+
+/// Runs the program and returns its exit code, after printing what went wrong.
+int classify_command(int argc, char** argv);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_CLASSIFY_COMMAND_H_
