@@ -15,6 +15,8 @@
 #                                                  add_dependencies then takes PROGRAM
 #   vitrine_gpu_test(TEST [FILTER...])              the same entry once more on a GPU, as TEST_gpu with the label gpu; skipped
 #                                                  where there is none (tests/support/doctest_main.cpp)
+#   vitrine_portable_test(TEST)                     the same entry once more on the codec's bodies that run everywhere, as
+#                                                  TEST_portable
 #   vitrine_peer_test(NAME SCRIPT [ARGS...])        a Python script that tests an executable; run with .venv's Python, whose
 #                                                  assert statements no variable of the environment turns off (-E); 77: skipped
 # For code that includes a room's headers: no contraction, no fast math, as bytes must not depend on what the compiler fuses.
@@ -204,6 +206,11 @@ endfunction()
 function(vitrine_gpu_test name)
   get_property(command GLOBAL PROPERTY vitrine_test_${name})
   vitrine_test_entry(${name}_gpu gpu "VITRINE_TEST_DEVICE=cuda;CUBLAS_WORKSPACE_CONFIG=:4096:8" ${command} ${ARGN})
+endfunction()
+
+function(vitrine_portable_test name)
+  get_property(command GLOBAL PROPERTY vitrine_test_${name})
+  vitrine_test_entry(${name}_portable "" VITRINE_ISA=portable ${command})
 endfunction()
 
 function(vitrine_peer_test name script)
