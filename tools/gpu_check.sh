@@ -19,9 +19,18 @@ parts=(libsignal_at.so)  # that tests load themselves
 fail() { printf 'gpu_check: %s\n' "$*" >&2; exit 2; }
 
 bundle() {
-  local dir=${1%/} build=${2:-$here/../build} name words=()
-  for name in "${tests[@]}" "${parts[@]}"; do words+=(--with "$name"); done
+  local dir=${1%/} build=${2:-$here/../build} test name program filter entries='' words=()
+  for test in "${tests[@]}"; do
+    while read -r name program filter; do
+      if [ "$name" = "$test" ]; then break; fi
+    done <"$build/tests/entries"
+    [ "$name" = "$test" ] || fail "$build/tests/entries has no $test; configure the build again"
+    entries+="$name $program $filter"$'\n'
+    words+=(--with "$program")
+  done
+  for name in "${parts[@]}"; do words+=(--with "$name"); done
   bash "$here/bundle.sh" "$dir" "$build" "${words[@]}" --no-archive
+  printf '%s' "$entries" >"$dir/tests"  # of each test its program, which others may share, and what selects its cases
   cp "$here/gpu_check.sh" "$here/gpu_check.py" "$dir/"
   tar -C "$(dirname "$dir")" -czf "$dir.tar.gz" "$(basename "$dir")"
   printf 'gpu_check: %s: %s, packed %s.tar.gz: %s; run there: bash %s/gpu_check.sh run %s\n' \
@@ -48,9 +57,10 @@ driver() {
   "$PYTHON" "$ROOT/gpu_check.py" driver "$RESULTS/driver.figures" "$DEVICE"
 }
 
-doctests() {  # PROGRAM
-  local code=0
-  in_bundle "$ROOT/bin/$1" --no-colors=true | tee "$RESULTS/$STEP.out" || code=$?
+doctests() {  # TEST
+  local words code=0
+  read -ra words < <(grep "^$1 " "$ROOT/tests")
+  in_bundle "$ROOT/bin/${words[1]}" "${words[@]:2}" --no-colors=true | tee "$RESULTS/$STEP.out" || code=$?
   figure cases "$(sed -n 's/.*test cases: *\([0-9]*\).*/\1/p' "$RESULTS/$STEP.out")"
   return $code
 }

@@ -22,6 +22,7 @@ using namespace vitrine;
 using vitrine::testing::check_equal;
 using vitrine::testing::CommandResult;
 using vitrine::testing::ExtractFixture;
+using vitrine::testing::Files;
 using vitrine::testing::has;
 using vitrine::testing::interrupted_command;
 using vitrine::testing::kBySignal;
@@ -30,8 +31,6 @@ using vitrine::testing::run;
 using vitrine::testing::write_whole;
 
 namespace {
-
-using Files = std::map<std::string, std::string>;
 
 void check_words(const CommandResult& result, int exit_code, const std::vector<std::string>& words) {
   CAPTURE(result.output);

@@ -32,6 +32,9 @@ inline std::string damaged_png() {
   return png;
 }
 
+/// The contents of files by their relative paths.
+using Files = std::map<std::string, std::string>;
+
 /// Three classes of five noisy JPEGs: 15 images make two groups of eight views, so that the pass's last group wraps.
 struct ExtractFixture {
   TemporaryDirectory root;
@@ -92,9 +95,9 @@ struct ExtractFixture {
     return run("( " + command(cache, settings) + " > '" + (root / "stdout.txt").string() + "' )");
   }
 
-  /// The contents of every file in a cache, by relative path.
-  std::map<std::string, std::string> files(const std::string& cache) const {
-    std::map<std::string, std::string> out;
+  /// Every file in a cache.
+  Files files(const std::string& cache) const {
+    Files out;
     if (!std::filesystem::exists(root / cache)) return out;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(root / cache))
       if (entry.is_regular_file())

@@ -17,8 +17,9 @@ using vitrine::testing::has;
 
 namespace {
 
-// Checks for one sentence, the exit code of ErrorKind::kIo, and no partial files; returns the number of shard files.
-std::size_t check_refused(const ExtractFixture& fixture, const CommandResult& result, const std::string& reason) {
+// Checks for one sentence, the exit code of ErrorKind::kIo, and no partial files; returns the number of shard files
+// that are left.
+std::size_t shards_left(const ExtractFixture& fixture, const CommandResult& result, const std::string& reason) {
   CAPTURE(result.output);
   CHECK(result.exit_code == 3);
   const std::size_t at = result.output.find("vitrine-extract: ");
@@ -50,7 +51,7 @@ TEST_CASE("a file size limit gives one sentence, leaves no partial file, and the
     std::filesystem::remove_all(fixture.root / "cache");
     const CommandResult result = vitrine::testing::run(std::string("trap '' XFSZ; ulimit -f ") + blocks + "; " +
                                                        fixture.command("cache", settings));
-    fewest = std::min(fewest, check_refused(fixture, result, "File too large"));
+    fewest = std::min(fewest, shards_left(fixture, result, "File too large"));
   }
   CHECK(fewest == 0);
   check_finishes(fixture, settings);
@@ -76,7 +77,7 @@ TEST_CASE("a full disk gives one sentence, leaves no partial file, and the run c
                                       "\ncode=$?\n[ ! -d '" + root + "/small/cache' ] || cp -r '" + root +
                                       "/small/cache' '" + root + "'\nexit $code\n");
     const CommandResult result = vitrine::testing::run(enter + "sh '" + root + "/full.sh'");
-    with_shards = check_refused(fixture, result, "No space left on device") > 0 || with_shards;
+    with_shards = shards_left(fixture, result, "No space left on device") > 0 || with_shards;
   }
   CHECK(with_shards);
   check_finishes(fixture, settings);

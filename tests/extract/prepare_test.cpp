@@ -19,6 +19,7 @@
 using namespace vitrine;
 using vitrine::testing::CommandResult;
 using vitrine::testing::ExtractFixture;
+using vitrine::testing::Files;
 using vitrine::testing::has;
 using vitrine::testing::interrupted_command;
 using vitrine::testing::kBySignal;
@@ -27,8 +28,6 @@ using vitrine::testing::TemporaryDirectory;
 using vitrine::testing::write_whole;
 
 namespace {
-
-using Files = std::map<std::string, std::string>;
 
 // Inode and change time by name, which differ for a rewritten file.
 Files identities(const ExtractFixture& fixture, const std::string& cache) {

@@ -17,8 +17,6 @@ using namespace vitrine::testing;
 
 namespace {
 
-const std::filesystem::path kGolden = VITRINE_GOLDEN;
-
 // One to eight changes of bits, bytes, words and lengths, most of them where the table is.
 void mutate(std::string& bytes, RandomStream& stream, const std::string& other) {
   const std::uint64_t words[] = {0, 1, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 1ull << 32, 1ull << 62, ~0ull};

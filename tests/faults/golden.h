@@ -1,4 +1,4 @@
-// The table of tests/golden/README.md.
+// The golden files, and the table of tests/golden/README.md.
 #ifndef VITRINE_TESTS_FAULTS_GOLDEN_H_
 #define VITRINE_TESTS_FAULTS_GOLDEN_H_
 
@@ -10,6 +10,8 @@
 #include "tests/support/files.h"
 
 namespace vitrine::testing {
+
+inline const std::filesystem::path kGolden = VITRINE_GOLDEN;
 
 /// File, or track of the whole cache ("cache/TEACHER.xxxxxxxx/TRACK"), to its expected outcome.
 inline std::map<std::string, std::string> golden_rows(const std::filesystem::path& golden) {

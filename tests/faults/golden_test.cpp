@@ -15,8 +15,6 @@ using namespace vitrine::testing;
 
 namespace {
 
-const std::filesystem::path kGolden = VITRINE_GOLDEN;
-
 // Valid files of newer formats, which must not be taken for damaged ones.
 const std::set<std::string> kOfTheFuture{"bad_version.h5",        "bad_flags.h5",       "bad_basis_earlier.h5",
                                          "bad_plan_key.json",     "bad_track_key.json", "bad_plan_version.json",

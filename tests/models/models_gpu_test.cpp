@@ -8,11 +8,13 @@
 #include "common/models/resnet.h"
 #include "common/models/torch_errors.h"
 #include "common/models/vit/vit.h"
+#include "tests/models/samples.h"
 #include "tests/support/device.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::distance;
 using vitrine::testing::gpu_or_skip;
 using vitrine::testing::has;
 using vitrine::testing::message_of;
@@ -23,13 +25,8 @@ c10::Device gpu() {
   return select_device(vitrine::testing::test_device());
 }
 
-VitOptions small_vit() {
+VitOptions vit_for_gpu() {
   return {"", 64, 8, 96, 4, 3, 50, 4};
-}
-
-double distance(const at::Tensor& a, const at::Tensor& b) {
-  const at::Tensor x = a.cpu().to(at::kDouble), y = b.cpu().to(at::kDouble);
-  return ((x - y).norm() / y.norm()).item<double>();
 }
 
 /// Logits of a ViT and of a ResNet on the GPU, and how far they are from the CPU's in FP32, relative.
@@ -37,12 +34,12 @@ struct Outputs {
   at::Tensor logits[2];
   double distance[2];
 };
-Outputs outputs(const std::string& precision) {
+Outputs compared_outputs(const std::string& precision) {
   const at::NoGradGuard no_grad;
   const c10::Device device = gpu();
   const PrecisionScope scope(precision, device, "precision");
   at::manual_seed(3);
-  Vit vit(small_vit());
+  Vit vit(vit_for_gpu());
   ResNet resnet("resnet18", 50, 16);
   resnet->eval();
   const at::Tensor x = at::randn({8, 3, 64, 64});
@@ -64,7 +61,7 @@ TEST_CASE("fp32 on a GPU is FP32, and the other precisions are what their bits a
     CAPTURE(precision);
     if (selected_gpu(gpu()).capability < 80 && std::string(precision) != "fp32" && std::string(precision) != "fp16")
       continue;
-    const Outputs out = outputs(precision);
+    const Outputs out = compared_outputs(precision);
     for (int i = 0; i < 2; ++i) {
       CHECK((out.logits[i].scalar_type() == at::kFloat));
       CHECK(out.distance[i] < limit);
@@ -75,7 +72,7 @@ TEST_CASE("fp32 on a GPU is FP32, and the other precisions are what their bits a
 
 TEST_CASE("heads compute in FP32 on a GPU too") {
   if (!gpu_or_skip()) return;
-  const Outputs out = outputs("fp16");
+  const Outputs out = compared_outputs("fp16");
   for (const at::Tensor& logits : out.logits)
     CHECK(logits.to(at::kHalf).to(at::kFloat).ne(logits).to(at::kFloat).mean().item<double>() > 0.9);
 }
@@ -83,14 +80,14 @@ TEST_CASE("heads compute in FP32 on a GPU too") {
 TEST_CASE("a frozen ViT on a GPU is near FP32, and gives the same bits twice") {
   if (!gpu_or_skip()) return;
   const at::NoGradGuard no_grad;
-  VitStructure beit = structure_of(small_vit());
+  VitStructure beit = structure_of(vit_for_gpu());
   beit.positions = VitPositions::kNone;
   beit.relative_positions = true;
-  VitStructure dinov3 = structure_of(small_vit());
+  VitStructure dinov3 = structure_of(vit_for_gpu());
   dinov3.positions = VitPositions::kNone;
   dinov3.rope = VitRope::kDinov3, dinov3.rope_temperature = 100, dinov3.rope_half = true;
   dinov3.layer_scale = VitLayerScale::kGamma;
-  for (const VitStructure& structure : {structure_of(small_vit()), beit, dinov3}) {
+  for (const VitStructure& structure : {structure_of(vit_for_gpu()), beit, dinov3}) {
     at::manual_seed(3);
     Vit vit(structure);
     const at::Tensor x = at::randn({8, 3, 64, 64});
@@ -111,7 +108,7 @@ TEST_CASE("a frozen ViT on a GPU is near FP32, and gives the same bits twice") {
 TEST_CASE("a forward gives the same bits twice") {
   if (!gpu_or_skip()) return;
   for (const char* precision : {"fp32", "fp16"}) {
-    const Outputs a = outputs(precision), b = outputs(precision);
+    const Outputs a = compared_outputs(precision), b = compared_outputs(precision);
     for (int i = 0; i < 2; ++i) CHECK(at::equal(a.logits[i], b.logits[i]));
   }
 }

@@ -7,26 +7,15 @@
 #include "common/models/resnet.h"
 #include "common/models/vit/vit.h"
 #include "common/models/weights/load.h"
+#include "tests/models/samples.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::copy_of;
 using vitrine::testing::has;
 using vitrine::testing::message_of;
-
-namespace {
-
-VitOptions small_vit(int classes = 5) {
-  return {"", 32, 8, 32, 2, 2, classes, 4};
-}
-
-Tensors copy_of(const torch::nn::Module& module) {
-  Tensors copy;
-  for (const auto& [name, tensor] : state_dict(module)) copy[name] = tensor.clone();
-  return copy;
-}
-
-}  // namespace
+using vitrine::testing::small_vit;
 
 TEST_CASE("an architecture's name gives its dimensions, and given dimensions win over it") {
   VitOptions options = resolve({.arch = "vit_base_patch14_518"});

@@ -10,9 +10,11 @@
 #include "common/models/vit/attention.h"
 #include "common/models/vit/dense.h"
 #include "common/models/vit/vit.h"
+#include "tests/models/samples.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::distance;
 
 namespace {
 
@@ -69,10 +71,6 @@ std::vector<at::Tensor> outputs(Vit& vit, const at::Tensor& x) {
   all.insert(all.end(), out.features.begin(), out.features.end());
   all.insert(all.end(), out.attentions.begin(), out.attentions.end());
   return all;
-}
-
-double distance(const at::Tensor& a, const at::Tensor& b) {
-  return ((a - b).norm() / b.norm()).item<double>();
 }
 
 }  // namespace

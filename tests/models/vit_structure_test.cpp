@@ -8,10 +8,12 @@
 #include "common/models/vit/read_structure.h"
 #include "common/models/vit/resample.h"
 #include "common/models/vit/vit.h"
+#include "tests/models/samples.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::copy_of;
 using vitrine::testing::has;
 using vitrine::testing::message_of;
 
@@ -42,13 +44,11 @@ VitStructure siglip() {
 }
 
 Tensors weights_of(const VitStructure& structure) {
-  Tensors out;
-  for (const auto& [name, tensor] : state_dict(*Vit(structure))) out[name] = tensor.clone();
-  return out;
+  return copy_of(*Vit(structure));
 }
 
 /// How JSON is refused.
-std::pair<ErrorKind, std::string> refusal(const nlohmann::ordered_json& json) {
+std::pair<ErrorKind, std::string> structure_refusal(const nlohmann::ordered_json& json) {
   try {
     vit_structure_from_json(json, "track.json");
   } catch (const Error& error) {
@@ -73,7 +73,7 @@ TEST_CASE("a structure from a file is checked: newer and damaged ones are differ
   const auto with = [&](const char* key, const nlohmann::ordered_json& value) {
     auto out = good;
     out[key] = value;
-    return refusal(out);
+    return structure_refusal(out);
   };
   using Kind = ErrorKind;
   const auto check = [](const std::pair<Kind, std::string>& refused, Kind kind, const char* part) {
@@ -97,8 +97,8 @@ TEST_CASE("a structure from a file is checked: newer and damaged ones are differ
   check(with("relative_positions", true), Kind::kCorrupt, "relative positions");
   auto missing = good;
   missing.erase("heads");
-  check(refusal(missing), Kind::kCorrupt, "no heads");
-  check(refusal(nlohmann::ordered_json::array()), Kind::kCorrupt, "not an object");
+  check(structure_refusal(missing), Kind::kCorrupt, "no heads");
+  check(structure_refusal(nlohmann::ordered_json::array()), Kind::kCorrupt, "not an object");
 }
 
 TEST_CASE("weights give their structure, and what they do not tell is said") {

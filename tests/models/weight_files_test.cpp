@@ -10,12 +10,15 @@
 #include "common/models/weights/layout.h"
 #include "common/models/weights/load.h"
 #include "common/models/weights/safetensors.h"
+#include "tests/models/samples.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::copy_of;
 using vitrine::testing::has;
 using vitrine::testing::message_of;
+using vitrine::testing::small_vit;
 using vitrine::testing::TemporaryDirectory;
 using vitrine::testing::write_whole;
 using std::string_literals::operator""s;
@@ -45,16 +48,6 @@ void check_named(const std::string& bytes, const char* what, const char* remedy)
   CHECK((refused.kind == ErrorKind::kInput));
   CHECK(has(refused.sentence, text("weights.safetensors: ", what).c_str()));
   CHECK(has(refused.sentence, remedy));
-}
-
-VitOptions small_vit() {
-  return {"", 32, 8, 32, 2, 2, 5, 4};
-}
-
-Tensors copy_of(const torch::nn::Module& module) {
-  Tensors copy;
-  for (const auto& [name, tensor] : state_dict(module)) copy[name] = tensor.clone();
-  return copy;
 }
 
 Tensors behind(const std::string& prefix, const Tensors& tensors) {

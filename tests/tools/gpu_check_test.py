@@ -13,6 +13,7 @@ from reader_support import check
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 TESTS = ["normalise_gpu_test", "models_gpu_test", "teacher_test", "extract_test", "trainer_test", "cache_teacher_test", "method_test"]
+PASSES = "echo '[doctest] test cases: 25 | 25 passed'"
 # Of the C library: not in the bundle.
 SYSTEM = re.compile(r"(libc|libm|libdl|librt|libpthread|libresolv|libutil|ld-linux-x86-64)\.so|linux-vdso|libasan|libubsan")
 
@@ -24,17 +25,18 @@ def run(*words, **variables):
 
 
 def stand_ins(folder):
-    """A bundle whose tests are scripts: one fails, one hangs, one is skipped, one is killed, the others pass."""
+    """A bundle whose tests are one script: of these one fails, one hangs, one is skipped, one is killed, the others pass."""
     (folder / "bin").mkdir(parents=True)
     for name in ["gpu_check.sh", "gpu_check.py"]:
         shutil.copy(SOURCE / "tools" / name, folder)
     scripts = {"normalise_gpu_test": "echo 'a.cpp:1: error: wrong bits'; for ((i = 0; i < 50; ++i)); do echo $i; done; exit 1",
                "models_gpu_test": "exec sleep 1000", "extract_test": "echo 'skipped: no GPU'; exit 77",
                "cache_teacher_test": "kill -KILL $PPID"}
-    for name in TESTS:
-        path = folder / "bin" / name
-        path.write_text("#!/bin/bash\n" + scripts.get(name, "echo '[doctest] test cases: 25 | 25 passed'") + "\n")
-        path.chmod(0o755)
+    cases = [f"--source-file=*/{name}.cpp) {scripts.get(name, PASSES)} ;;" for name in TESTS]
+    program = folder / "bin" / "tests"
+    program.write_text("\n".join(["#!/bin/bash", "case $1 in", *cases, "esac", ""]))
+    program.chmod(0o755)
+    (folder / "tests").write_text("".join(f"{name} tests --source-file=*/{name}.cpp\n" for name in TESTS))
     shutil.copy(SOURCE / "tools" / "bundle" / "libraries.sh", folder)
     (folder / "glibc").write_text("2.17\n")
     torch = folder / "python" / "torch"

@@ -6,11 +6,17 @@
 #                                                  leaves some out; TORCH shares a precompiled header; SEPARATE: no unity build;
 #                                                  GLUE: calls the rooms that do the work, and is compiled at -O1
 #   vitrine_command(NAME SOURCES... USES target...) an executable in build/bin
-#   vitrine_test(NAME SOURCES... USES target... [TORCH] [LABELS label...])   a doctest executable, one ctest entry; skipped
+#   vitrine_test(NAME SOURCES... USES target... [TORCH] [LABELS label...] [IN PROGRAM])
+#                                                  a ctest entry of doctest cases, in an executable of its own, NAME; skipped
 #                                                  where a case called skip() and none failed (tests/support/skip.h); with the
-#                                                  label gpu it runs on one, and is skipped where there is none
-#   vitrine_gpu_test(TEST [FILTER...])              the same executable once more on a GPU, as TEST_gpu with the label gpu; skipped
+#                                                  label gpu it runs on one, and is skipped where there is none. IN: compiled into
+#                                                  the executable PROGRAM together with the other entries that name it, as
+#                                                  LibTorch's headers cost each unit seconds; NAME runs the cases of its SOURCES.
+#                                                  add_dependencies then takes PROGRAM
+#   vitrine_gpu_test(TEST [FILTER...])              the same entry once more on a GPU, as TEST_gpu with the label gpu; skipped
 #                                                  where there is none (tests/support/doctest_main.cpp)
+#   vitrine_portable_test(TEST)                     the same entry once more on the codec's bodies that run everywhere, as
+#                                                  TEST_portable
 #   vitrine_peer_test(NAME SCRIPT [ARGS...])        a Python script that tests an executable; run with .venv's Python, whose
 #                                                  assert statements no variable of the environment turns off (-E); 77: skipped
 # For code that includes a room's headers: no contraction, no fast math, as bytes must not depend on what the compiler fuses.
@@ -141,27 +147,72 @@ function(vitrine_command name)
   endif()
 endfunction()
 
+# As few units as have at most 120 kB each, about 2,500 lines, with the same number of files.
+function(vitrine_test_units target)
+  get_target_property(sources ${target} SOURCES)
+  list(LENGTH sources files)
+  set(bytes 0)
+  foreach(source ${sources})
+    file(SIZE ${source} size)
+    math(EXPR bytes "${bytes} + ${size}")
+  endforeach()
+  math(EXPR units "(${bytes} + 119999) / 120000")
+  math(EXPR batch "(${files} + ${units} - 1) / ${units}")
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${VITRINE_UNITY} UNITY_BUILD_BATCH_SIZE ${batch})
+endfunction()
+
+# The entry NAME, whose command is a program and its arguments; a line of build/tests/entries, for those who run it elsewhere.
+function(vitrine_test_entry name labels environment)
+  list(APPEND environment OMP_NUM_THREADS=1 VITRINE_BIN=${vitrine_BINARY_DIR}/bin VITRINE_SOURCE=${vitrine_SOURCE_DIR})
+  add_test(NAME ${name} COMMAND ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 900 SKIP_RETURN_CODE 77 ENVIRONMENT "${environment}")
+  set_property(GLOBAL PROPERTY vitrine_test_${name} ${ARGN})
+  list(JOIN ARGN " " words)
+  set_property(GLOBAL APPEND_STRING PROPERTY vitrine_test_entries "${name} ${words}\n")
+endfunction()
+
 function(vitrine_test name)
-  cmake_parse_arguments(TEST "TORCH" "" "SOURCES;USES;LABELS" ${ARGN})
-  add_executable(${name} ${TEST_SOURCES})
-  target_link_libraries(${name} PRIVATE vitrine_options vitrine_doctest_main ${TEST_USES})
-  vitrine_quickly_compiled(${name})
-  vitrine_unity(${name})
-  if(TEST_TORCH)
-    vitrine_executable_uses_torch(${name})
+  cmake_parse_arguments(TEST "TORCH" "IN" "SOURCES;USES;LABELS" ${ARGN})
+  list(TRANSFORM TEST_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+  set(program ${name})
+  set(command ${name})
+  if(TEST_IN)
+    set(program ${TEST_IN})
+    # The files' paths as the compiler sees them end like this.
+    list(TRANSFORM TEST_SOURCES REPLACE "^${vitrine_SOURCE_DIR}" "*" OUTPUT_VARIABLE patterns)
+    list(JOIN patterns "," patterns)
+    set(command ${program} --source-file=${patterns})
+    add_custom_target(${name})  # so that `cmake --build build --target NAME` builds every entry
+    add_dependencies(${name} ${program})
   endif()
-  add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 900 SKIP_RETURN_CODE 77
-                       ENVIRONMENT "OMP_NUM_THREADS=1;VITRINE_BIN=${vitrine_BINARY_DIR}/bin;VITRINE_SOURCE=${vitrine_SOURCE_DIR}")
+  if(NOT TARGET ${program})
+    add_executable(${program})
+    target_link_libraries(${program} PRIVATE vitrine_options vitrine_doctest_main)
+    vitrine_quickly_compiled(${program})
+  endif()
+  target_sources(${program} PRIVATE ${TEST_SOURCES})
+  target_link_libraries(${program} PRIVATE ${TEST_USES})
+  vitrine_test_units(${program})
+  get_target_property(uses_torch ${program} VITRINE_TORCH)
+  if(TEST_TORCH AND NOT uses_torch)
+    vitrine_executable_uses_torch(${program})
+    set_target_properties(${program} PROPERTIES VITRINE_TORCH TRUE)
+  endif()
+  set(environment)
   if("gpu" IN_LIST TEST_LABELS)
-    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT VITRINE_TEST_DEVICE=cuda)
+    set(environment VITRINE_TEST_DEVICE=cuda)
   endif()
+  vitrine_test_entry(${name} "${TEST_LABELS}" "${environment}" ${command})
 endfunction()
 
 function(vitrine_gpu_test name)
-  add_test(NAME ${name}_gpu COMMAND ${name} ${ARGN})
-  set_tests_properties(${name}_gpu PROPERTIES LABELS gpu TIMEOUT 900 SKIP_RETURN_CODE 77 ENVIRONMENT
-    "OMP_NUM_THREADS=1;VITRINE_BIN=${vitrine_BINARY_DIR}/bin;VITRINE_SOURCE=${vitrine_SOURCE_DIR};VITRINE_TEST_DEVICE=cuda;CUBLAS_WORKSPACE_CONFIG=:4096:8")
+  get_property(command GLOBAL PROPERTY vitrine_test_${name})
+  vitrine_test_entry(${name}_gpu gpu "VITRINE_TEST_DEVICE=cuda;CUBLAS_WORKSPACE_CONFIG=:4096:8" ${command} ${ARGN})
+endfunction()
+
+function(vitrine_portable_test name)
+  get_property(command GLOBAL PROPERTY vitrine_test_${name})
+  vitrine_test_entry(${name}_portable "" VITRINE_ISA=portable ${command})
 endfunction()
 
 function(vitrine_peer_test name script)

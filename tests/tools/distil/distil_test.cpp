@@ -45,14 +45,14 @@ std::string turned(const std::string& jpeg) {
   return jpeg.substr(0, 2) + "\xff\xe1"s + '\0' + static_cast<char>(exif.size() + 2) + exif + jpeg.substr(2);
 }
 
-constexpr const char* kShort = "--epochs 2 --passes 1 --size 32 --batch 8 ";
+constexpr const char* kShortDistillation = "--epochs 2 --passes 1 --size 32 --batch 8 ";
 
 }  // namespace
 
 TEST_CASE("distil: photos and a teacher of other classes become a student and a report") {
   const Photos photos;
   photos.save(5);
-  const CommandResult result = run(photos.command(kShort));
+  const CommandResult result = run(photos.command(kShortDistillation));
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
   CHECK(has(result.output, "15 in 3 classes"));
@@ -65,7 +65,7 @@ TEST_CASE("distil: photos and a teacher of other classes become a student and a 
 
   SUBCASE("the same command again finds everything done") {
     const std::string weights = read_whole(photos.out / "exported/last.safetensors");
-    const CommandResult again = run(photos.command(kShort));
+    const CommandResult again = run(photos.command(kShortDistillation));
     CAPTURE(again.output);
     CHECK(again.exit_code == 0);
     CHECK(has(again.output, "was finished before"));
@@ -76,7 +76,7 @@ TEST_CASE("distil: photos and a teacher of other classes become a student and a 
     const CommandResult relative =
         run("cd '" + photos.root.path().string() + "' && " + executable("vitrine") + " distil " +
             from_root(photos.images) + "--teacher " + from_root(photos.weights) + "--out " + from_root(photos.out) +
-            "--student resnet18 --dry-run " + kShort);
+            "--student resnet18 --dry-run " + kShortDistillation);
     CAPTURE(relative.output);
     CHECK(relative.exit_code == 0);
   }
@@ -113,7 +113,7 @@ TEST_CASE("distil: photos and a teacher of other classes become a student and a 
 TEST_CASE("distil: without labels the student has the teacher's classes, and agreement validates it") {
   const Photos photos;
   photos.save(4);
-  const CommandResult result = run(photos.command(std::string(kShort) + "--no-labels"));
+  const CommandResult result = run(photos.command(std::string(kShortDistillation) + "--no-labels"));
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
   CHECK(load_safetensors(photos.out / "exported/last.safetensors").at("fc.weight").size(0) == 4);
@@ -123,15 +123,15 @@ TEST_CASE("distil: without labels the student has the teacher's classes, and agr
 TEST_CASE("distil: a teacher at chance is refused with a word that distil takes, and then accepted") {
   const Photos photos;
   photos.save(3);
-  const CommandResult refused = run(photos.command(kShort));
+  const CommandResult refused = run(photos.command(kShortDistillation));
   CAPTURE(refused.output);
   CHECK(refused.exit_code == 2);
   CHECK(has(refused.output, "add --allow chance"));
   CHECK_FALSE(fs::exists(photos.out));
-  const CommandResult unknown = run(photos.command(std::string(kShort) + "--allow luck"));
+  const CommandResult unknown = run(photos.command(std::string(kShortDistillation) + "--allow luck"));
   CHECK(unknown.exit_code == 2);
   CHECK(has(unknown.output, "\"luck\" is not known; expected one of chance, empty, mixed, module"));
-  const CommandResult accepted = run(photos.command(std::string(kShort) + "--allow chance,mixed"));
+  const CommandResult accepted = run(photos.command(std::string(kShortDistillation) + "--allow chance,mixed"));
   CAPTURE(accepted.output);
   CHECK(accepted.exit_code == 0);
   CHECK(fs::exists(photos.out / "report.html"));
@@ -187,7 +187,7 @@ TEST_CASE("distil: a class without photos is refused with the word that goes on"
   CHECK(refused.exit_code == 2);
   CHECK(has(refused.output, "1 class folder holds no readable image: emu; add images or remove the folders"));
   CHECK_FALSE(fs::exists(photos.out));
-  const CommandResult accepted = run(photos.command(std::string(kShort) + "--allow empty"));
+  const CommandResult accepted = run(photos.command(std::string(kShortDistillation) + "--allow empty"));
   CAPTURE(accepted.output);
   REQUIRE(accepted.exit_code == 0);
   CHECK(has(accepted.output, "warning: 1 class folder holds no readable image: emu; the student has outputs"));
@@ -200,8 +200,9 @@ TEST_CASE("distil: a teacher's folder names it, its file is told once, and paths
   const fs::path folder = photos.root / "vit";
   fs::create_directories(folder);
   fs::copy(photos.weights, folder / "model.safetensors");
-  const CommandResult result = run("cd '" + photos.root.path().string() + "' && " + executable("vitrine") +
-                                   " distil images/ --teacher vit/ --out 'my run' --student resnet18 " + kShort);
+  const CommandResult result =
+      run("cd '" + photos.root.path().string() + "' && " + executable("vitrine") +
+          " distil images/ --teacher vit/ --out 'my run' --student resnet18 " + kShortDistillation);
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
   const std::size_t first = result.output.find("took model.safetensors");
@@ -230,12 +231,12 @@ TEST_CASE("distil: photos that are stored turned are told, and --exif-orientatio
   CHECK(told.exit_code == 0);
   CHECK(has(told.output, "1 of 15 photos examined is stored turned"));
   CHECK(has(told.output, "--exif-orientation apply"));
-  const CommandResult applied = run(photos.command(std::string(kShort) + "--exif-orientation apply"));
+  const CommandResult applied = run(photos.command(std::string(kShortDistillation) + "--exif-orientation apply"));
   CAPTURE(applied.output);
   REQUIRE(applied.exit_code == 0);
   CHECK_FALSE(has(applied.output, "stored turned"));
   CHECK(Cache(photos.out / "cache").index().decoding.apply_orientation);
-  const CommandResult other = run(photos.command(kShort));
+  const CommandResult other = run(photos.command(kShortDistillation));
   CHECK(other.exit_code == 2);
   CHECK(has(other.output, "exif_orientation is \"apply\", but nothing in this command"));
 }
@@ -283,14 +284,14 @@ TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
        "give the teacher's weight file");
   CHECK_FALSE(fs::exists(photos.out));
   write_whole(photos.out / "letter.txt", "dear");
-  says(photos.command(kShort), "is not empty, and not a directory of vitrine distil; choose another --out");
+  says(photos.command(kShortDistillation), "is not empty, and not a directory of vitrine distil; choose another --out");
   CHECK(read_whole(photos.out / "letter.txt") == "dear");
   fs::remove(photos.out / "letter.txt");
   write_whole(photos.out / "extract.toml", "passes = 3\n");
-  says(photos.command(kShort), "is not empty, and not a directory of vitrine distil");
+  says(photos.command(kShortDistillation), "is not empty, and not a directory of vitrine distil");
   CHECK(read_whole(photos.out / "extract.toml") == "passes = 3\n");
   const std::string edited = "# Written by vitrine distil; vitrine extract THIS_FILE makes or resumes the cache.\n";
   write_whole(photos.out / "extract.toml", edited);
-  says(photos.command(kShort), "is not empty, and not a directory of vitrine distil");
+  says(photos.command(kShortDistillation), "is not empty, and not a directory of vitrine distil");
   CHECK(read_whole(photos.out / "extract.toml") == edited);
 }

@@ -16,14 +16,15 @@ using vitrine::testing::has;
 
 namespace {
 
-constexpr const char* kShort = " --rounds 1 --seconds 0 --threads 1 --batches 2 --classes 3 --width 8 --size 32 ";
+constexpr const char* kShortInference =
+    " --rounds 1 --seconds 0 --threads 1 --batches 2 --classes 3 --width 8 --size 32 ";
 
 CommandResult inference(const std::string& arguments) {
   return vitrine::testing::run("'" + executable("vitrine-bench") + "' inference " + arguments);
 }
 
 nlohmann::json figures_of(const std::string& arguments) {
-  const CommandResult result = inference(arguments + kShort + "--json 2>/dev/null");
+  const CommandResult result = inference(arguments + kShortInference + "--json 2>/dev/null");
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
   return nlohmann::json::parse(result.output);
@@ -128,7 +129,7 @@ TEST_CASE(
 
 TEST_CASE("bench inference: without Python the peers' rows say so, and the others stand") {
   const CommandResult result =
-      inference(std::string("resnet18 --precision fp32 --python /nonexistent/python") + kShort);
+      inference(std::string("resnet18 --precision fp32 --python /nonexistent/python") + kShortInference);
   CAPTURE(result.output);
   CHECK(result.exit_code == 0);
   CHECK(has(result.output, "did not run: /nonexistent/python ended"));

@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr const char* kShort = "--groups 2 --passes 2 --epochs 2 --held-out 12 --width 8 ";
+constexpr const char* kShortPilot = "--groups 2 --passes 2 --epochs 2 --held-out 12 --width 8 ";
 
 struct Teachers : ExtractFixture {
   fs::path out = root / "pilot", first = root / "first.toml", second = root / "second.toml";
@@ -67,7 +67,7 @@ std::map<std::string, double> top1_of(const json& ranking) {
 
 TEST_CASE("pilot: teachers are ranked by their students, and finished steps are not repeated") {
   const Teachers fixture;
-  const CommandResult result = fixture.pilot(kShort);
+  const CommandResult result = fixture.pilot(kShortPilot);
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
   for (const char* words : {"student's top-1", "== 1 of 8: first, its top-1",
@@ -104,7 +104,7 @@ TEST_CASE("pilot: teachers are ranked by their students, and finished steps are 
   CHECK_FALSE(fs::exists(fixture.out / "first/cache"));
 
   const std::string log = read_whole(fixture.out / "first/run/metrics.jsonl");
-  const CommandResult again = fixture.pilot(kShort);
+  const CommandResult again = fixture.pilot(kShortPilot);
   CAPTURE(again.output);
   CHECK(again.exit_code == 0);
   CHECK_FALSE(has(again.output, "== 1 of"));
@@ -112,7 +112,7 @@ TEST_CASE("pilot: teachers are ranked by their students, and finished steps are 
   CHECK(read_whole(fixture.out / "first/run/metrics.jsonl") == log);
   CHECK(fixture.ranking(fixture.out) == ranking);
 
-  const CommandResult as_json = run("( " + fixture.command(kShort, fixture.out) + "--json 2>/dev/null )");
+  const CommandResult as_json = run("( " + fixture.command(kShortPilot, fixture.out) + "--json 2>/dev/null )");
   CHECK(as_json.exit_code == 0);
   CHECK(json::parse(as_json.output) == ranking);
 
@@ -121,7 +121,7 @@ TEST_CASE("pilot: teachers are ranked by their students, and finished steps are 
   CHECK(has(other.output, "was begun with another request: epochs is 2.0, but 3.0 in this command"));
   fixture.save(fixture.second, "second", 2, "hold_out = 0.1\n");
   fixture.save(fixture.first, "first", 1, "hold_out = 0.1\n");
-  const CommandResult edited = fixture.pilot(kShort);
+  const CommandResult edited = fixture.pilot(kShortPilot);
   CHECK(edited.exit_code == 2);
   CHECK(has(edited.output, "hold_out is nothing, but 0.1 in this command"));
 }
@@ -171,7 +171,7 @@ TEST_CASE("pilot: a teacher without a head has no top-1, but teaches") {
   Tensors tensors = load_safetensors(fixture.root / "second.safetensors");
   std::erase_if(tensors, [](const auto& entry) { return entry.first.starts_with("head."); });
   save_safetensors(fixture.root / "second.safetensors", tensors);
-  const CommandResult result = fixture.pilot(kShort);
+  const CommandResult result = fixture.pilot(kShortPilot);
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
   CHECK(has(result.output, "has no head"));
@@ -183,7 +183,7 @@ TEST_CASE("pilot: a teacher without a head has no top-1, but teaches") {
 
 TEST_CASE("pilot: --dry-run says what would be done, and writes nothing") {
   const Teachers fixture;
-  const CommandResult result = fixture.pilot(std::string(kShort) + "--dry-run");
+  const CommandResult result = fixture.pilot(std::string(kShortPilot) + "--dry-run");
   CAPTURE(result.output);
   CHECK(result.exit_code == 0);
   for (const char* words : {"42 in 3 classes", "32 views in 2 passes", "in total: about "})
@@ -246,8 +246,8 @@ TEST_CASE("pilot: what cannot be is refused in one sentence, and nothing is writ
   says(both, "name different images");
   says(quoted(fixture.second), "holds only one class folder");
   write_whole(fixture.out / "letter.txt", "dear");
-  const CommandResult result =
-      run(executable("vitrine-pilot") + " " + quoted(fixture.first) + kShort + "--out '" + fixture.out.string() + "'");
+  const CommandResult result = run(executable("vitrine-pilot") + " " + quoted(fixture.first) + kShortPilot + "--out '" +
+                                   fixture.out.string() + "'");
   CHECK(result.exit_code == 2);
   CHECK(has(result.output, "is not empty, and not a directory of vitrine pilot"));
   CHECK(read_whole(fixture.out / "letter.txt") == "dear");
