@@ -54,6 +54,9 @@ struct BatchOptions {
   int size = 224;                    ///< of the student's pictures, in pixels
   AugmentOptions augment;
   ScheduleOptions schedule;  ///< how long the run is, and which of its epochs need passes with maps
+
+  /// Of the stream that makes the batches' groups.
+  StreamOptions stream() const;
 };
 
 /// Not thread-safe. Runs its own worker threads.
