@@ -98,7 +98,7 @@ bool Evaluator::validate(Student& student, Checkpoint& state, std::uint64_t step
   }
   state.validation_due = false;
   metrics.best = state.best.step == state.step;
-  metrics.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  metrics.validation_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   log.add(metrics);
   update_checkpoint(options_.output, state);
   const std::string words = agreement_
