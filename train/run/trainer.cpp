@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <torch/cuda.h>
 
 #include <tbb/global_control.h>
 
@@ -271,9 +272,12 @@ std::uint64_t Trainer::train(std::uint64_t last, const Evaluator& evaluator, Run
                                 ((point.epoch + 1) % options_.eval_every == 0 || number == steps_);
     const bool due = options_.checkpoint_every > 0 ? number % options_.checkpoint_every == 0 : epoch_ends;
     // Before the validation, so that an interrupted one is repeated and no step is lost.
-    if (due || validation_due || number == last) save(number, validation_due);
+    if (due || validation_due || number == last) {
+      if (device_.is_cuda()) torch::cuda::synchronize(device_.index());
+      monitor.pause();
+      save(number, validation_due);
+    }
     if (validation_due && !evaluator.validate(student_, state_.checkpoint, epoch_steps, log, stop)) break;
-    if (validation_due) monitor.skip_time();
   }
   step_->measure_into(nullptr);
   monitor.finish();
