@@ -65,7 +65,6 @@ void Monitor::take(const RunMoment& at, const nlohmann::ordered_json& line) {
     evidence_.phase = at.phase;
     recent_.clear();
   }
-  evidence_.lr = std::max(evidence_.lr, number_at(line, "lr").value_or(0));
   for (const auto& [key, term] : kLossTerms<char>)
     if (const std::optional<double> value = number_at(line, key)) evidence_.terms[key].push_back(*value);
   if (const std::optional<double> norm = number_at(line, "gradient_norm")) evidence_.gradient_norms.push_back(*norm);
@@ -105,6 +104,8 @@ void Monitor::begin_phase(const PhaseOptions& phase, std::vector<double> norms) 
     evidence_.phase = phase_;
     recent_.clear();
   }
+  evidence_.lr = phase.lr;
+  evidence_.lr_factor = options_.lr_factor;
   evidence_.norms_before = std::move(norms);
 }
 

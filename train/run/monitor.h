@@ -26,6 +26,7 @@ struct MonitorOptions {
   std::uint32_t batch = 1;
   std::uint64_t passes = 0;  ///< that an epoch may use; each is one epoch of new views
   double temperature = 1;    ///< of the output term
+  double lr_factor = 1;      ///< see LearningEvidence
   bool comparable = true;    ///< see OutputStatistics
 };
 

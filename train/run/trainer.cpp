@@ -235,7 +235,7 @@ Batch Trainer::next_batch() {
 
 SchedulePoint Trainer::point_at(std::uint64_t step) const {
   SchedulePoint point = phase_at(options_.schedule, step, batches_->steps_per_epoch());
-  if (options_.lr_batch > 0) point.lr *= static_cast<double>(options_.batch) / options_.lr_batch;
+  point.lr *= options_.lr_factor();
   return point;
 }
 
@@ -249,6 +249,7 @@ std::uint64_t Trainer::train(std::uint64_t last, const Evaluator& evaluator, Run
                    .batch = options_.batch,
                    .passes = passes_.all.size(),
                    .temperature = options_.loss.temperature,
+                   .lr_factor = options_.lr_factor(),
                    .comparable = !source_->shapes().topk && source_->shapes().columns.empty()},
                   log, number);
   step_->measure_into(&monitor.statistics());
@@ -406,10 +407,9 @@ void Trainer::check(const StopFlag& stop) {
                             stop);
   describe();
   describe_missing_classes(evaluator.validation(), evaluator.test());
-  describe_plan(options_, *images_.index, source_->tracks(),
-                phase_bounds(options_.schedule, batches_->steps_per_epoch()), evaluator);
-  describe_memory(options_, student_.network().module(), *objective_, source_->shapes(), size_,
-                  source_->plan().options());
+  describe_plan(options_, *images_.index, *source_, phase_bounds(options_.schedule, batches_->steps_per_epoch()),
+                evaluator);
+  describe_memory(options_, student_.network().module(), *objective_, *source_, size_);
 }
 
 TrainResult Trainer::run(const StopFlag& stop) {
