@@ -245,8 +245,9 @@ TEST_CASE("pilot: what cannot be is refused in one sentence, and nothing is writ
   const CommandResult inside =
       run(executable("vitrine-pilot") + " " + both + "--out '" + (fixture.images / "pilot").string() + "'");
   CHECK(inside.exit_code == 2);
-  CHECK(has(inside.output,
-            "is inside " + fixture.images.string() + ", which is read for images; choose --out elsewhere"));
+  CHECK(
+      has(inside.output, "--out is in images = " + fixture.images.string() +
+                             ", where its directory would count as a class; choose another --out, outside the images"));
   CHECK_FALSE(fs::exists(fixture.images / "pilot"));
   const fs::path one = fixture.root / "one";
   fs::create_directories(one);
