@@ -43,7 +43,7 @@ void expect_closed(const std::string& page) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static std::array<ReportRun, kReportCases> runs{ReportRun("metrics.jsonl"), ReportRun("summary.json"),
-                                                  ReportRun("config.toml"), ReportRun(kEvaluationFile)};
+                                                  ReportRun("config.toml"), ReportRun("evaluation.json")};
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   ReportRun& run = runs[take_byte(rest) % kReportCases];
   try {

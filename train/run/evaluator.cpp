@@ -13,7 +13,7 @@
 #include "common/base/progress.h"
 #include "train/evaluation/report.h"
 #include "train/run/left_out_list.h"
-#include "train/run/run_files.h"
+#include "train/run_files/run_files.h"
 
 namespace vitrine {
 namespace {

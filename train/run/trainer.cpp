@@ -27,7 +27,7 @@
 #include "train/run/evaluator.h"
 #include "train/run/labels.h"
 #include "train/run/left_out_list.h"
-#include "train/run/run_files.h"
+#include "train/run_files/run_files.h"
 #include "train/run/run_folder.h"
 #include "train/run/run_settings.h"
 #include "train/run/stored_student.h"
