@@ -130,6 +130,7 @@ TEST_CASE("rules: the baseline's batch is at most a pass over the labelled photo
         CHECK((own.batch == choice.batch || own.batch == pass));
         CHECK((own.batch % choice.group == 0 || choice.group % own.batch == 0));
         CHECK(own.lr <= choice.lr);
+        CHECK((own.batch < choice.batch || own.lr == choice.lr));
       }
   facts = facts_of(30'000);
   facts.labelled = 60;

@@ -180,7 +180,7 @@ BaselineChoice choose_baseline(const DistilFacts& facts, const DistilChoice& cho
       static_cast<std::uint32_t>(std::min<std::uint64_t>(choice.batch, pass_views(facts.labelled, choice.group)));
   return {.epochs = epochs_of_baseline(facts, choice.passes, choice.epochs(), choice.size),
           .batch = batch,
-          .lr = choice.lr * usual_lr(batch) / usual_lr(choice.batch)};
+          .lr = choice.lr * (usual_lr(batch) / usual_lr(choice.batch))};
 }
 
 DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed) {
