@@ -143,7 +143,7 @@ memory() {  # another program leaves the GPU hardly any memory: one sentence, ex
   local holder code=0
   if [ "$DEVICE" = cpu ]; then
     extract_config "$RESULTS/memory" | sed "s/^group = 16/group = 28000/
-      s/^features = .*/features = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]\nfeatures_form = 'fp32'/" >"$RESULTS/memory.toml"
+      s/^features = .*/features = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]\nfeatures_encoding = 'fp32'/" >"$RESULTS/memory.toml"
     in_bundle "$ROOT/bin/vitrine-extract" "$RESULTS/memory.toml" >"$RESULTS/memory.out" 2>&1 || code=$?
     told_of_memory "$code" "extraction needs about .* of memory"
     return

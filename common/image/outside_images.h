@@ -9,9 +9,9 @@
 
 namespace vitrine {
 
-/// A path as a configuration gives it.
+/// A path as a configuration or a command line gives it.
 struct GivenPath {
-  std::string key;  ///< "images"
+  std::string key;  ///< "images", "--out"
   std::filesystem::path path;
 };
 

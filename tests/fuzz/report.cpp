@@ -44,7 +44,7 @@ void expect_closed(const std::string& page) {
 
 FUZZ_TARGET(report) {
   static std::array<ReportRun, kReportCases> runs{ReportRun("metrics.jsonl"), ReportRun("summary.json"),
-                                                  ReportRun("config.toml"), ReportRun(kEvaluationFile)};
+                                                  ReportRun("config.toml"), ReportRun("evaluation.json")};
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   ReportRun& run = runs[take_byte(rest) % kReportCases];
   try {

@@ -12,6 +12,7 @@
 #include "common/image/exif.h"
 #include "common/image/left_out.h"
 #include "common/image/look.h"
+#include "common/image/outside_images.h"
 #include "common/image/scan_report.h"
 #include "common/image/views.h"
 #include "common/image/write.h"
@@ -430,4 +431,27 @@ TEST_CASE("what is special in pictures is counted in good English") {
   const std::vector<std::string> two = what_is_special(counts, {.apply_orientation = true, .scale_grey16 = true});
   CHECK(two[0].starts_with("2 of 127 images examined have an EXIF orientation other than upright, which is applied"));
   CHECK(two[1].starts_with("2 of 127 images examined are 16-bit grey PNG files, which are scaled"));
+}
+
+TEST_CASE("a directory inside the images is found however it is spelt") {
+  const TemporaryDirectory root;
+  const std::filesystem::path photos = root / "photos";
+  std::filesystem::create_directories(photos / "ant");
+  std::filesystem::create_directory_symlink(photos / "ant", root / "link");
+  const auto refusal = [&](const std::filesystem::path& directory, const std::string& images) {
+    return vitrine::testing::message_of([&] {
+      check_outside_images({"--cache", directory}, {{"--val", ""}, {"PHOTOS", images}});
+    });
+  };
+  const std::string slash = photos.string() + "/";
+  CHECK(refusal(photos / "run", slash) ==
+        (photos / "run").string() + ": --cache is in PHOTOS = " + slash +
+            ", where its directory would count as a class; choose another --cache, outside the images");
+  CHECK(has(refusal(photos, slash), "is in PHOTOS"));
+  CHECK(has(refusal(slash, photos.string()), "is in PHOTOS"));
+  CHECK(has(refusal(root / "link/run", photos.string()), "is in PHOTOS"));
+  CHECK(has(refusal(photos / "ant/../../photos/run", photos.string()), "is in PHOTOS"));
+  CHECK(refusal(root / "photos2", photos.string()).empty());
+  CHECK(refusal(root.path(), photos.string()).empty());
+  CHECK(refusal("", photos.string()).empty());
 }

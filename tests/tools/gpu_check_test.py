@@ -112,8 +112,19 @@ def test_bundle(folder):
     check(code == 0 and steps["driver"]["state"] == "ok" and steps["normalise_gpu_test"]["state"] == "skipped", out)
 
 
+def test_memory(folder):
+    """The step for which there is too little memory, on the CPU and with the real program."""
+    stand_ins(folder)
+    shutil.rmtree(folder / "python")
+    (folder / "bin" / "vitrine-extract").symlink_to(pathlib.Path(os.environ["VITRINE_BIN"]) / "vitrine-extract")
+    code, out = run(folder / "gpu_check.sh", "run", folder, "--device", "cpu", "--only", "^(prepare|out_of_memory)$",
+                    PYTHON=sys.executable)
+    steps = read_results(folder / "results" / "results.json")
+    check(code == 0 and steps["out_of_memory"]["figures"] == {"exit_code": "6"}, out)
+
+
 def main():
-    for number, test in enumerate([test_steps, test_tests, test_bundle]):
+    for number, test in enumerate([test_steps, test_tests, test_memory, test_bundle]):
         with tempfile.TemporaryDirectory() as name:
             test(pathlib.Path(name) / f"bundle{number}")
 

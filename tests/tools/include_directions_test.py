@@ -4,7 +4,8 @@ The table is CMake's: a folder whose CMakeLists.txt says vitrine_room(NAME USES 
 ...) is a room, and may include the rooms that it USES and what these use in turn. A folder below it that has no such line
 is a part of it. FOLDERS adds rooms that CMake does not know as such.
 
-HEAVY names headers whose templates cost seconds in each file that sees them, and where they may be included."""
+HEAVY names headers whose templates cost seconds in each file that sees them, and where they may be included. SPELT names
+strings that one header and its source alone spell."""
 import pathlib
 import re
 import sys
@@ -24,6 +25,12 @@ HEAVY = [
     (re.compile(r"torch/torch\.h"), re.compile(r"(?!)"), "include what is used: <ATen/ATen.h> for tensors, <torch/nn/module.h>, ..."),
     (re.compile(r"CLI/.*"), re.compile(r"common/config/command_line\.cpp"), "use common/config/command_line.h"),
     (re.compile(r"torch/nn/modules/.*"), re.compile(r".*\.(cpp|cu)"), "hold a pointer of common/models/module_ptr.h"),
+]
+# A string, the header and its source that have it, and what to do elsewhere.
+SPELT = [
+    (re.compile(r'"(metrics\.(jsonl|csv)|mapping\.csv|summary\.json|report\.html|evaluation\.json|config\.toml|checkpoints|exported|'
+                r'(best|last)\.safetensors)"'), "train/run_files/run_files.", "call RunFiles"),
+    (re.compile(r'"[^"]*\.venv/bin/python"'), "tools/commands/bench/peer.", "call default_python()"),
 ]
 CALL = re.compile(r"^vitrine_(?:room|command)\(([^)]*)\)", re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
@@ -117,6 +124,18 @@ def heavy_includes(root):
     return out
 
 
+def spelt_twice(root):
+    """A line per string of SPELT in other files than its own."""
+    out = []
+    for file in sorted(path for top in TOPS for path in (root / top).rglob("*") if path.suffix in (".h", ".cpp", ".cu")):
+        name = file.relative_to(root).as_posix()
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            for string, own, instead in SPELT:
+                if not name.startswith(own) and string.search(line.partition("//")[0]):
+                    out.append(f"{name}:{number}: {string.search(line)[0]}: only {own}* spells it; {instead}")
+    return out
+
+
 def check_that_it_can_fail():
     """A small tree in which each kind of fault occurs once."""
     with tempfile.TemporaryDirectory() as folder:
@@ -140,6 +159,8 @@ def check_that_it_can_fail():
             "tools/loose/b.cpp": "#include \"common/base/text.h\"\n",
             "common/config/command_line.cpp": "#include <CLI/CLI.hpp>\n#include <torch/nn/modules/conv.h>\n",
             "common/config/command_line.h": "#include <CLI/CLI.hpp>\n#include <torch/nn/module.h>\n",
+            "train/run_files/run_files.h": "auto a = \"summary.json\";\n",
+            "train/report.h": "// \"summary.json\"\nauto a = \"no summary.json\";\nauto b = run / \"summary.json\";\n",
             "tests/a.h": "#include <torch/torch.h>\n#include <torch/nn/modules/conv.h>\n",
         }
         for name, text in files.items():
@@ -150,6 +171,8 @@ def check_that_it_can_fail():
                          "tools/loose/b.cpp:1:", "tools/native/a.cpp:2:"], found
         found = [line.split(" ")[0] for line in heavy_includes(root)]
         assert found == ["common/config/command_line.h:1:", "tests/a.h:1:", "tests/a.h:2:"], found
+        found = [line.split(" ")[0] for line in spelt_twice(root)]
+        assert found == ["train/report.h:3:"], found
         (root / "common/base/CMakeLists.txt").write_text("vitrine_room(base USES vitrine_train)\n")
         try:
             violations(root, {})
@@ -166,3 +189,6 @@ for room in ("common/base", "common/codec", "train/losses", "train/run", "extrac
 faults = faults or heavy_includes(source)
 if faults:
     sys.exit("\n".join(faults) + f"\n{len(faults)} includes are in the wrong place; see this test's first lines")
+twice = spelt_twice(source)
+if twice:
+    sys.exit("\n".join(twice))

@@ -75,25 +75,6 @@ TEST_CASE("request_record: what a killed call left is written anew, and the same
   CHECK(read_whole(records.file) == "whole");
 }
 
-TEST_CASE("request_record: a directory inside the images is found however it is spelt") {
-  const Records records;
-  const fs::path photos = records.root / "photos";
-  fs::create_directories(photos / "ant");
-  fs::create_directory_symlink(photos / "ant", records.root / "link");
-  const auto refusal = [&](const fs::path& directory, const std::string& images) {
-    return message_of([&] { refuse_inside("--cache", directory, {"", images}); });
-  };
-  const std::string slash = photos.string() + "/";
-  CHECK(refusal(photos / "run", slash) ==
-        (photos / "run").string() + ": is inside " + slash + ", which is read for images; choose --cache elsewhere");
-  CHECK(has(refusal(photos, slash), "is inside"));
-  CHECK(has(refusal(slash, photos.string()), "is inside"));
-  CHECK(has(refusal(records.root / "link/run", photos.string()), "is inside"));
-  CHECK(has(refusal(photos / "ant/../../photos/run", photos.string()), "is inside"));
-  CHECK(refusal(records.root / "photos2", photos.string()).empty());
-  CHECK(refusal(records.root.path(), photos.string()).empty());
-}
-
 TEST_CASE("request_record: paths that are not UTF-8 are refused, as no record can hold them") {
   const Records records;
   for (const RequestRecord& record :

@@ -7,7 +7,8 @@
 #
 # CONFIG      of vitrine-train, with a cache and with test or validation images
 # ARCH        resnet18, 34, 50, 101, 152; default: resnet50 resnet101 resnet152
-# --original  settings of the original only, for its best rate and augmentation: '--set schedule.joint.lr=0.1 --set plan.mix_probability=0'
+# --original  settings of the original only, for its best rate and augmentation: '--set schedule.joint.lr=0.1 --set plan.mix_probability=0';
+#             its views are otherwise those of the cache's plan
 # --runs      output directory of the runs; default: runs/benchmark
 # --jobs      networks trained at once; default: 1
 set -euo pipefail

@@ -55,6 +55,15 @@ Batch Batch::rows(std::int64_t first, std::int64_t count) const {
   return out;
 }
 
+StreamOptions BatchOptions::stream() const {
+  return {.size = size,
+          .seed = seed,
+          .workers = workers,
+          .ahead = 2 * workers + 2,
+          .augment = augment,
+          .labels = labels == Labels::kFolders};
+}
+
 Batches::Batches(const BatchOptions& options, const TargetSource& source, const ViewMaker& views, at::Device device,
                  PassLists passes)
     : options_(options),
@@ -127,11 +136,8 @@ void Batches::start(std::uint64_t step) {
   const std::uint64_t epoch = step / steps_per_epoch_, in_epoch = step % steps_per_epoch_;
   const std::uint64_t first = epoch * groups_per_epoch + in_epoch * groups_per_step_ / steps_per_group_;
   used_views_ = static_cast<std::uint32_t>(in_epoch % steps_per_group_ * options_.batch);
-  const StreamOptions stream{options_.size,    options_.seed,
-                             options_.workers, 2 * options_.workers + 2,
-                             options_.augment, options_.labels == Labels::kFolders};
   stream_ = std::make_unique<GroupStream>(
-      source_, views_, stream, [this](std::uint64_t n) { return item(n); }, first);
+      source_, views_, options_.stream(), [this](std::uint64_t n) { return item(n); }, first);
 }
 
 // The current group, or the next one when it is used up.

@@ -54,6 +54,9 @@ struct BatchOptions {
   int size = 224;                    ///< of the student's pictures, in pixels
   AugmentOptions augment;
   ScheduleOptions schedule;  ///< how long the run is, and which of its epochs need passes with maps
+
+  /// Of the stream that makes the batches' groups.
+  StreamOptions stream() const;
 };
 
 /// Not thread-safe. Runs its own worker threads.
@@ -79,7 +82,7 @@ class Batches {
   /// Groups begun so far whose picture is not the one that the teacher saw. A group that a run resumes in the middle is
   /// not counted again.
   std::uint64_t other_pictures() const { return other_pictures_; }
-  /// Views of the groups begun so far that were left out because a picture could not be read.
+  /// Views left out of the batches so far because a picture could not be read.
   std::uint64_t left_out() const { return left_out_; }
   /// Seconds that next() has waited for data since construction. Excludes copies to the device, which on a GPU wait for
   /// the previous step.

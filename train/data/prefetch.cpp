@@ -5,20 +5,30 @@
 #include <algorithm>
 
 namespace vitrine {
+namespace {
 
-std::uint64_t group_batch_bytes(const TargetSource& source, int size) {
+std::uint64_t square_picture_bytes(std::uint64_t side) {
+  return 3 * side * side;
+}
+
+}  // namespace
+
+std::uint64_t batch_view_bytes(const TargetShapes& shapes, int size) {
   const auto values = [](const std::vector<std::int64_t>& shape) {
     std::uint64_t product = shape.empty() ? 0 : 1;
     for (const std::int64_t axis : shape) product *= static_cast<std::uint64_t>(axis);
     return product;
   };
-  const auto picture = [](std::uint64_t side) { return 3 * side * side; };
-  const TargetShapes shapes = source.shapes();
   std::uint64_t floats = values(shapes.logits) + values(shapes.attention) + values(shapes.embedding);
   for (const auto& shape : shapes.features) floats += values(shape);
-  const std::uint64_t pictures = picture(static_cast<std::uint64_t>(size)) +
-                                 (source.needs_pictures() ? picture(source.plan().options().image_size) : 0);
-  return source.plan().options().group * (pictures + 4 * floats);
+  return square_picture_bytes(static_cast<std::uint64_t>(size)) + 4 * floats;
+}
+
+std::uint64_t group_batch_bytes(const TargetSource& source, int size) {
+  const PlanOptions& plan = source.plan().options();
+  const bool teachers_too = source.needs_pictures() && static_cast<std::uint32_t>(size) != plan.image_size;
+  return plan.group *
+         (batch_view_bytes(source.shapes(), size) + (teachers_too ? square_picture_bytes(plan.image_size) : 0));
 }
 
 std::uint32_t groups_ahead(const StreamOptions& options, const TargetSource& source,

@@ -10,7 +10,10 @@
 
 namespace vitrine {
 
-/// Bytes of one GroupBatch, including the pictures at the teacher's size where the source needs them.
+/// Bytes of one view of a batch: the student's picture, of side `size`, and the targets.
+std::uint64_t batch_view_bytes(const TargetShapes& shapes, int size);
+
+/// Bytes of one GroupBatch, including the pictures at the teacher's size where the source needs them too.
 std::uint64_t group_batch_bytes(const TargetSource& source, int size);
 
 /// The smaller of `options.ahead` and the number of groups that fit into a quarter of `available` bytes, but at least 2

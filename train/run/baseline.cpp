@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <sstream>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
+#include "common/config/config.h"
 
 namespace vitrine {
 namespace {
@@ -17,12 +19,21 @@ bool learns_from_labels(const PhaseOptions& phase) {
   return phase.epochs > 0 && phase.label_term && !phase.freeze_student;
 }
 
+// The keys that differ from the defaults, as "key = value".
+std::vector<std::string> keys_of(const PlanOptions& plan) {
+  std::istringstream lines(config_changes(plan));
+  std::vector<std::string> out;
+  for (std::string line; std::getline(lines, line);) out.push_back(line);
+  return out;
+}
+
 void take_views_of_cache(TrainOptions& options) {
   const std::string& path = options.targets.cache;
-  if (path.empty() || !(options.plan == PlanOptions()) || !path_exists(std::filesystem::path(path) / "plan.json"))
-    return;
+  if (path.empty() || !path_exists(std::filesystem::path(path) / "plan.json")) return;
   const Cache cache(path);
-  options.plan = cache.plan().options();
+  PlanOptions plan = cache.plan().options();
+  load_config({}, keys_of(options.plan), plan);
+  options.plan = plan;
   if (options.decoding == Decoding()) options.decoding = cache.index().decoding;
   if (options.targets.passes == 0) options.targets.passes = static_cast<std::uint32_t>(cache.recipe_passes().size());
 }
@@ -63,9 +74,11 @@ void describe_baseline(const TrainOptions& given, const TrainOptions& used) {
   if (given.loss.exits_weight > 0) add("loss.exits_weight");
   if (!left_out.empty())
     note(text("targets.source = \"none\" learns from labels alone; left out, since they need a teacher: ", left_out));
-  if (!(given.plan == used.plan))
-    note(text("the views are those of ", used.targets.cache, " (its plan and its ", used.targets.passes, " passes",
-              given.decoding == used.decoding ? "" : ", with " + used.decoding.describe(), ")"));
+  if (given.plan == used.plan) return;
+  std::string own;
+  for (const std::string& key : keys_of(given.plan)) own += (own.empty() ? ", but with plan." : ", plan.") + key;
+  note(text("the views are those of ", used.targets.cache, " (its plan and its ", used.targets.passes, " passes",
+            given.decoding == used.decoding ? "" : ", with " + used.decoding.describe(), ")", own));
 }
 
 }  // namespace vitrine

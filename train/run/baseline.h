@@ -10,9 +10,9 @@
 namespace vitrine {
 
 /// `options`; with targets.source = "none" without what needs a teacher: tracks, exits, a cache's class map, and phases
-/// that have nothing to learn (no label term, or a frozen student). If targets.cache has a plan and [plan] is at its
-/// defaults, the views are those of the cache's plan and number of passes, and unless `options` say otherwise of its
-/// decoding, so that both students see the same pictures.
+/// that have nothing to learn (no label term, or a frozen student). If targets.cache has a plan, the views are those of
+/// that plan and its number of passes, and unless `options` say otherwise of the cache's decoding, so that both
+/// students see the same pictures. Keys of [plan] that are not at their defaults are laid over the cache's plan.
 /// Without a phase that learns from labels the phases stay, for checks.h to refuse. Throws Error for a damaged cache.
 TrainOptions without_absent_targets(TrainOptions options);
 

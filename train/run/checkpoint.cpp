@@ -10,7 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
-#include "train/run/run_files.h"
+#include "train/run_files/run_files.h"
 #include "train/run/run_json.h"
 
 namespace vitrine {

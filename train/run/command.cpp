@@ -15,8 +15,8 @@
 #include "train/evaluation/report.h"
 #include "train/run/evaluate_checkpoint.h"
 #include "train/run/options.h"
-#include "train/run/run_files.h"
 #include "train/run/trainer.h"
+#include "train/run_files/run_files.h"
 
 namespace vitrine {
 namespace {

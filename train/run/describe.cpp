@@ -9,12 +9,60 @@
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
+#include "common/base/memory.h"
 #include "common/base/progress.h"
-#include "train/data/stream.h"
+#include "train/data/prefetch.h"
 #include "train/evaluation/report.h"
 #include "train/run/checks.h"
+#include "train/targets/target_options.h"
 
 namespace vitrine {
+namespace {
+
+// The stage of a single feature track, and that of attention, follow from the size; those of several from their blocks.
+void describe_pairs(const TrainOptions& options, const Objective& objective, int size) {
+  std::string by_size, by_depth, given;
+  const std::size_t features = feature_tracks(options.targets.features).size();
+  for (const auto& [track, stage] : objective.pairs()) {
+    const bool is_feature = track != options.targets.attention, has_stages = !options.transformer.stages.empty();
+    std::string& words = is_feature && has_stages        ? given
+                         : is_feature && features > 1    ? by_depth
+                         : options.transformer.stage > 0 ? given
+                                                         : by_size;
+    words += text(words.empty() ? "" : ", ", track, " meets the student at layer", stage);
+  }
+  if (!by_depth.empty()) note(by_depth + " (chosen by the blocks' depth; transformer.stages fixes them)");
+  if (!by_size.empty())
+    note(text(by_size, " (chosen for size = ", size,
+              "; another size may take another layer, transformer.stage fixes it)"));
+  if (!given.empty()) note(given);
+}
+
+// "output, features": what the phase's weights follow.
+std::string terms_of(const PhaseOptions& phase, const TargetShapes& shapes, double exits_weight) {
+  std::string out;
+  const auto add = [&](bool used, const char* term) {
+    if (used) out += text(out.empty() ? "" : ", ", term);
+  };
+  const bool output = phase.output_term && !phase.freeze_student && !shapes.logits.empty();
+  add(output, "output");
+  add(output && exits_weight > 0, "exits");
+  add(phase.feature_term && !shapes.features.empty(), "features");
+  add(phase.feature_term && !shapes.embedding.empty(), "embedding");
+  add(phase.attention_term && !phase.freeze_student && !shapes.attention.empty(), "attention");
+  add(phase.label_term && !phase.freeze_student, "labels");
+  return out;
+}
+
+// "0.1 to 0", and what lr_batch makes of it.
+std::string lr_of(const PhaseOptions& phase, double factor) {
+  const auto words = [&](double by) {
+    return text(by * phase.lr, phase.schedule == LearningRate::kCosine ? text(" to ", by * phase.lr_end) : "");
+  };
+  return words(1) + (factor == 1 ? "" : text(", which lr_batch makes ", words(factor)));
+}
+
+}  // namespace
 
 void describe_run(const TrainOptions& options, const Plan& plan, const PassLists& use, std::uint64_t steps) {
   const std::uint64_t views = std::uint64_t{plan.groups_per_pass()} * plan.options().group;
@@ -37,15 +85,7 @@ void describe_run(const TrainOptions& options, const Plan& plan, const PassLists
 
 void describe_features(const TrainOptions& options, const Objective& objective, const Batches& batches,
                        const PassLists& use, int size) {
-  const auto pairs = objective.pairs();
-  std::string words;
-  for (const auto& [track, stage] : pairs)
-    words += text(words.empty() ? "" : ", ", track, " meets the student at layer", stage);
-  const bool by_size = options.transformer.stage == 0 && options.transformer.stages.empty();
-  if (!pairs.empty())
-    note(text(words, by_size ? text(" (chosen for size = ", size,
-                                    "; another size may take another layer, transformer.stage fixes it)")
-                             : ""));
+  describe_pairs(options, objective, size);
   const Batches::FeatureSteps steps = batches.feature_steps();
   if (steps.lacking == 0) return;
   const auto epochs = [&](std::uint64_t some) {
@@ -93,25 +133,17 @@ void describe_missing_classes(const Evaluation* validation, const Evaluation* te
   }
 }
 
-void describe_plan(const TrainOptions& options, const ImageIndex& index, const std::vector<TrackInfo>& tracks,
+void describe_plan(const TrainOptions& options, const ImageIndex& index, const TargetSource& source,
                    const PhaseBounds& bounds, const Evaluator& evaluator) {
   note(text("images: ", human_count(index.images.size()), " in ", counted(index.classes.size(), "class", "classes"),
             ", ", human_count(index.labelled()), " with a label"));
-  for (const TrackInfo& track : tracks) note("targets: " + track.directory());
+  for (const TrackInfo& track : source.tracks()) note("targets: " + track.directory());
   for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i) {
     const PhaseOptions& phase = *options.schedule.phases()[i];
     if (bounds[i + 1] == bounds[i]) continue;
-    std::string terms;
-    const auto add = [&](bool used, const char* term) {
-      if (used) terms += text(terms.empty() ? "" : ", ", term);
-    };
-    const bool teacher = options.targets.source != TargetKind::kNone;
-    add(phase.output_term && teacher, "output");
-    add(phase.feature_term && !options.targets.features.empty(), "features");
-    add(phase.attention_term && !phase.freeze_student && !options.targets.attention.empty(), "attention");
-    add(phase.label_term, "labels");
-    note(text(phase.name, ": steps ", human_count(bounds[i] + 1), " to ", human_count(bounds[i + 1]), ", lr ", phase.lr,
-              phase.schedule == LearningRate::kCosine ? text(" to ", phase.lr_end) : "", ", learns from ", terms));
+    note(text(phase.name, ": steps ", human_count(bounds[i] + 1), " to ", human_count(bounds[i + 1]), ", lr ",
+              lr_of(phase, options.lr_factor()), ", learns from ",
+              terms_of(phase, source.shapes(), options.loss.exits_weight)));
   }
   const auto images_of = [](const Evaluation* images) {
     return images == nullptr ? std::string("none") : counted(images->index().images.size(), "image");
@@ -120,7 +152,7 @@ void describe_plan(const TrainOptions& options, const ImageIndex& index, const s
 }
 
 void describe_memory(const TrainOptions& options, const torch::nn::Module& student, const Objective& objective,
-                     const TargetShapes& shapes, int size, const PlanOptions& plan) {
+                     const TargetSource& source, int size) {
   const auto bytes_of = [](const std::vector<at::Tensor>& tensors) {
     double bytes = 0;
     for (const at::Tensor& tensor : tensors) bytes += static_cast<double>(tensor.nbytes());
@@ -131,19 +163,12 @@ void describe_memory(const TrainOptions& options, const torch::nn::Module& stude
   const double moments = options.optimizer.kind == OptimizerKind::kAdamW ? 2 : 1;
   const double average = options.ema.decay > 0 ? bytes_of(student.parameters()) : 0;
   const double model = learning * (2 + moments) + average;  // weights and gradients, moments
-  double view = 3.0 * size * size;
-  const auto add_floats = [&view](const std::vector<std::int64_t>& shape) {
-    double values = shape.empty() ? 0 : 4;
-    for (const std::int64_t length : shape) values *= static_cast<double>(length);
-    view += values;
-  };
-  add_floats(shapes.logits), add_floats(shapes.attention), add_floats(shapes.embedding);
-  for (const auto& shape : shapes.features) add_floats(shape);
-  const double group = view * plan.group, groups = options.workers + StreamOptions().ahead;
-  note(text("memory: ", human_bytes(model), " for weights, gradients and optimizer, ",
-            human_bytes(view * options.batch), " for a batch on the device, about ", human_bytes(group * groups),
-            " for ", counted(static_cast<std::uint64_t>(groups), "group"),
-            " in work; a step's activations come on top"));
+  const auto batch = static_cast<double>(options.batch * batch_view_bytes(source.shapes(), size));
+  const std::uint32_t groups = groups_ahead(options.batch_options(size).stream(), source, available_memory());
+  note(text("memory: ", human_bytes(model), " for weights, gradients and optimizer, ", human_bytes(batch),
+            " for a batch on the device, about ",
+            human_bytes(static_cast<double>(groups * group_batch_bytes(source, size))), " for ",
+            counted(groups, "group"), " in work; a step's activations come on top"));
 }
 
 }  // namespace vitrine

@@ -21,7 +21,7 @@ namespace vitrine {
 /// Prints the run's length, and how often it sees each view of its passes.
 void describe_run(const TrainOptions& options, const Plan& plan, const PassLists& use, std::uint64_t steps);
 
-/// Prints which stage is paired with which track (by default a consequence of the size), and for how much of the run
+/// Prints which stage is paired with which track, by the size or by the depth of blocks, and for how much of the run
 /// the feature term is off because passes lack maps. `size`: side of the student's pictures.
 void describe_features(const TrainOptions& options, const Objective& objective, const Batches& batches,
                        const PassLists& use, int size);
@@ -34,15 +34,16 @@ void describe_shared_images(const ImageIndex& training, const Evaluation* valida
 /// `validation`, `test`: may be null.
 void describe_missing_classes(const Evaluation* validation, const Evaluation* test);
 
-/// For a dry run. Prints the images, the tracks, each phase in steps with its learning rate and terms, and what is
-/// validated and tested. `bounds`: of the phases.
-void describe_plan(const TrainOptions& options, const ImageIndex& index, const std::vector<TrackInfo>& tracks,
+/// For a dry run. Prints the images, the tracks, each phase in steps with its learning rate and the terms that it
+/// learns from, and what is validated and tested. `bounds`: of the phases.
+void describe_plan(const TrainOptions& options, const ImageIndex& index, const TargetSource& source,
                    const PhaseBounds& bounds, const Evaluator& evaluator);
 
 /// For a dry run. Prints an estimate of the memory: weights, gradients, optimizer and averages, which are exact, and
-/// the groups in work; without the activations of a step, which depend on the model. `plan`: of the views.
+/// the groups in work; without the activations of a step, which depend on the model. `size`: side of
+/// the student's pictures.
 void describe_memory(const TrainOptions& options, const torch::nn::Module& student, const Objective& objective,
-                     const TargetShapes& shapes, int size, const PlanOptions& plan);
+                     const TargetSource& source, int size);
 
 }  // namespace vitrine
 

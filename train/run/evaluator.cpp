@@ -13,7 +13,7 @@
 #include "common/base/progress.h"
 #include "train/evaluation/report.h"
 #include "train/run/left_out_list.h"
-#include "train/run/run_files.h"
+#include "train/run_files/run_files.h"
 
 namespace vitrine {
 namespace {
@@ -98,7 +98,7 @@ bool Evaluator::validate(Student& student, Checkpoint& state, std::uint64_t step
   }
   state.validation_due = false;
   metrics.best = state.best.step == state.step;
-  metrics.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  metrics.validation_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   log.add(metrics);
   update_checkpoint(options_.output, state);
   const std::string words = agreement_

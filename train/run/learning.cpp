@@ -36,6 +36,11 @@ std::string share_in_percent(double share) {
   return digits(100 * share) + " %";
 }
 
+std::string lr_key(const LearningEvidence& evidence) {
+  return text("schedule.", evidence.phase, ".lr = ", digits(evidence.lr),
+              evidence.lr_factor == 1 ? "" : text(", which lr_batch makes ", digits(evidence.lr * evidence.lr_factor)));
+}
+
 double mean_of(std::vector<double>::const_iterator first, std::vector<double>::const_iterator last) {
   return std::accumulate(first, last, 0.0) / static_cast<double>(last - first);
 }
@@ -69,11 +74,10 @@ void add_terms(const LearningEvidence& evidence, std::vector<LearningFinding>& o
   if (fell || did_nothing(evidence)) {
     out.push_back({"terms", words, false});
   } else {
-    out.push_back(
-        {"no fall",
-         text("no term of the loss fell by more than ", share_in_percent(kNotableFall), " (", words,
-              "); check schedule.", evidence.phase, ".lr = ", digits(evidence.lr), ", or the phase has converged"),
-         true});
+    out.push_back({"no fall",
+                   text("no term of the loss fell by more than ", share_in_percent(kNotableFall), " (", words,
+                        "); check ", lr_key(evidence), ", or the phase has converged"),
+                   true});
   }
 }
 
@@ -108,10 +112,7 @@ void add_output(const LearningEvidence& evidence, std::vector<LearningFinding>& 
 std::vector<LearningFinding> learning_findings(const LearningEvidence& evidence) {
   std::vector<LearningFinding> out;
   if (did_nothing(evidence))
-    out.push_back(
-        {"did nothing",
-         text("did nothing: no weight has changed (schedule.", evidence.phase, ".lr = ", digits(evidence.lr), ")"),
-         true});
+    out.push_back({"did nothing", text("did nothing: no weight has changed (", lr_key(evidence), ")"), true});
   add_terms(evidence, out);
   add_output(evidence, out);
   if (evidence.channels > 0 &&

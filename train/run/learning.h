@@ -13,8 +13,9 @@ namespace vitrine {
 
 /// What was measured since a phase began, or over one of its epochs.
 struct LearningEvidence {
-  std::string phase;  ///< "align", "joint" or "fine_tune"
-  double lr = 0;      ///< the largest
+  std::string phase;     ///< "align", "joint" or "fine_tune"
+  double lr = 0;         ///< the key schedule.PHASE.lr
+  double lr_factor = 1;  ///< that lr_batch multiplies it by
   /// Each term of the loss ("kl", "feature", ...) at the logged steps that had it, in order; unweighted, so that the
   /// schedule's weights do not change what they mean.
   std::map<std::string, std::vector<double>> terms;

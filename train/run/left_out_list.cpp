@@ -7,7 +7,7 @@
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/image/scan_report.h"
-#include "train/run/run_files.h"
+#include "train/run_files/run_files.h"
 
 namespace vitrine {
 

@@ -13,9 +13,9 @@ const std::vector<const char*>& metrics_columns() {
   static const std::vector<const char*> all = [] {
     std::vector<const char*> out{"step", "event", "epoch", "phase", "lr", "loss"};
     for (const auto& term : kLossTerms<char>) out.push_back(term.key);
-    for (const char* key :
-         {"distillation_weight", "feature_weight", "output_weight", "gradient_norm", "images_per_second", "seconds",
-          "wait_share", "core_seconds", "scale", "skipped", "images", "top1", "top5", "agreement", "best"})
+    for (const char* key : {"distillation_weight", "feature_weight", "output_weight", "gradient_norm",
+                            "images_per_second", "seconds", "wait_share", "core_seconds", "scale", "skipped", "images",
+                            "top1", "top5", "agreement", "best", "validation_seconds"})
       out.push_back(key);
     return out;
   }();
@@ -69,7 +69,7 @@ MetricsJson to_json(const ValidationMetrics& metrics) {
   put(line, "loss", metrics.loss);
   put(line, "agreement", metrics.agreement);
   line["best"] = metrics.best;
-  put(line, "seconds", metrics.seconds);
+  put(line, "validation_seconds", metrics.validation_seconds);
   return line;
 }
 

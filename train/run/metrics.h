@@ -31,7 +31,7 @@ struct StepMetrics {
   PerTerm<std::optional<double>> terms;  ///< unweighted, each a mean over the batch
   LossWeights weights;                   ///< as used
   std::optional<double> gradient_norm;   ///< L2, over all gradients together, before clipping
-  double images_per_second = 0;          ///< since the last line, without validations
+  double images_per_second = 0;          ///< since the last line, without validations and checkpoints
   double seconds = 0;                    ///< of the whole run, over all its processes
   double wait_share = 0;                 ///< of this process's time, spent waiting for data
   double core_seconds = 0;               ///< CPU time of the whole run
@@ -43,8 +43,8 @@ struct ValidationMetrics {
   RunMoment at;
   std::uint64_t images = 0;
   std::optional<double> top1, top5, loss, agreement;
-  bool best = false;   ///< the best so far by the run's criterion
-  double seconds = 0;  ///< that the validation took
+  bool best = false;              ///< the best so far by the run's criterion
+  double validation_seconds = 0;  ///< that it took
 };
 
 /// What was found out about learning at the end of a phase or epoch (learning.h).

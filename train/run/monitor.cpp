@@ -43,8 +43,7 @@ Monitor::Monitor(const MonitorOptions& options, RunLog& log, std::uint64_t first
     : options_(options),
       log_(log),
       statistics_(options.temperature, options.comparable),
-      progress_("train", "images", options.steps * options.batch, first_step * options.batch),
-      last_(WatchClock::now()) {
+      progress_("train", "images", options.steps * options.batch, first_step * options.batch) {
   for (const nlohmann::ordered_json& line : log.take_earlier()) {
     const auto text_at = [&](const char* key) { return line.contains(key) && line.at(key).is_string(); };
     if (line.at("event") != "step" || !text_at("phase") || !number_at(line, "epoch")) continue;
@@ -66,7 +65,6 @@ void Monitor::take(const RunMoment& at, const nlohmann::ordered_json& line) {
     evidence_.phase = at.phase;
     recent_.clear();
   }
-  evidence_.lr = std::max(evidence_.lr, number_at(line, "lr").value_or(0));
   for (const auto& [key, term] : kLossTerms<char>)
     if (const std::optional<double> value = number_at(line, key)) evidence_.terms[key].push_back(*value);
   if (const std::optional<double> norm = number_at(line, "gradient_norm")) evidence_.gradient_norms.push_back(*norm);
@@ -81,21 +79,38 @@ void Monitor::count_epoch(const RunMoment& at) {
 }
 
 void Monitor::before(const SchedulePoint& point, const std::function<std::vector<double>()>& norms) {
-  if (point.phase->name == phase_) return;
-  phase_ = point.phase->name;
+  if (point.phase->name != phase_) begin_phase(*point.phase, norms());
+  if (paused_) counted_ = WatchClock::now();
+  paused_ = false;
+}
+
+// A step on a GPU may end after after(), so that the time between steps is of the steps.
+void Monitor::count_time() {
+  const auto now = WatchClock::now();
+  trained_seconds_ += std::chrono::duration<double>(now - counted_).count();
+  counted_ = now;
+}
+
+void Monitor::pause() {
+  if (!paused_) count_time();
+  paused_ = true;
+}
+
+void Monitor::begin_phase(const PhaseOptions& phase, std::vector<double> norms) {
+  phase_ = phase.name;
   problems_.clear();
   if (evidence_.phase != phase_) {
     evidence_ = {};
     evidence_.phase = phase_;
     recent_.clear();
   }
-  evidence_.norms_before = norms();
+  evidence_.lr = phase.lr;
+  evidence_.lr_factor = options_.lr_factor;
+  evidence_.norms_before = std::move(norms);
 }
 
 void Monitor::after(const SchedulePoint& point, double wait_share) {
-  const auto now = WatchClock::now();
-  trained_seconds_ += std::chrono::duration<double>(now - last_).count();
-  last_ = now;
+  count_time();
   images_ += options_.batch;
   const std::uint64_t epochs = (options_.steps + options_.steps_per_epoch - 1) / options_.steps_per_epoch;
   std::string status = text(point.phase->name, ", epoch ", point.epoch + 1, " of ", epochs);

@@ -26,6 +26,7 @@ struct MonitorOptions {
   std::uint32_t batch = 1;
   std::uint64_t passes = 0;  ///< that an epoch may use; each is one epoch of new views
   double temperature = 1;    ///< of the output term
+  double lr_factor = 1;      ///< see LearningEvidence
   bool comparable = true;    ///< see OutputStatistics
 };
 
@@ -50,14 +51,17 @@ class Monitor {
   /// Call after the last step of an epoch or phase, before its checkpoint is saved: logs what the numbers show. Prints
   /// all of it at the end of a phase, else only problems that the phase has not had before.
   void conclude(std::uint64_t step, const SchedulePoint& point, bool phase_ends, const std::vector<double>& norms);
-  /// The time since the last step was no training: a validation.
-  void skip_time() { last_ = std::chrono::steady_clock::now(); }
+
+  /// The time until the next step is no training: a checkpoint, a validation. Call it once the device is idle.
+  void pause();
 
   /// Ends the progress line.
   void finish() { progress_.finish(); }
 
  private:
   RunMoment moment_of(std::uint64_t step, const SchedulePoint& point) const;
+  void begin_phase(const PhaseOptions& phase, std::vector<double> norms);
+  void count_time();
   void take(const RunMoment& at, const nlohmann::ordered_json& line);
   void count_epoch(const RunMoment& at);
 
@@ -71,9 +75,10 @@ class Monitor {
   std::vector<double> epoch_output_;  // output terms of the epoch so far
   std::vector<EpochLoss> epochs_;     // complete ones
   std::deque<double> recent_;         // the last losses
-  std::chrono::steady_clock::time_point last_;
-  double trained_seconds_ = 0;  // since the last line
-  std::uint64_t images_ = 0;    // likewise
+  bool paused_ = true;
+  std::chrono::steady_clock::time_point counted_;  // up to here; unless paused_
+  double trained_seconds_ = 0;                     // since the last line
+  std::uint64_t images_ = 0;                       // likewise
 };
 
 }  // namespace vitrine

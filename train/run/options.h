@@ -93,6 +93,9 @@ struct TrainOptions {
   /// `select` with kAuto resolved; kLast without validation images.
   Select selection() const;
 
+  /// What lr_batch multiplies the learning rates by.
+  double lr_factor() const { return lr_batch > 0 ? static_cast<double>(batch) / lr_batch : 1; }
+
   TrainingImageOptions image_options() const;
   SourceSettings source_settings() const;
   /// `student_size`, here and below: `size`, or the teacher's if that is 0.

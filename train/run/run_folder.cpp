@@ -12,7 +12,7 @@
 #include "common/base/paths.h"
 #include "common/base/progress.h"
 #include "common/config/config.h"
-#include "train/run/run_files.h"
+#include "train/run_files/run_files.h"
 #include "train/run/run_settings.h"
 
 namespace vitrine {

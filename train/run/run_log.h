@@ -14,7 +14,7 @@
 #include "train/matching/objective.h"
 #include "train/run/event_file.h"
 #include "train/run/metrics.h"
-#include "train/run/run_files.h"
+#include "train/run_files/run_files.h"
 
 namespace vitrine {
 

@@ -16,7 +16,7 @@
 #include "common/models/weights/weights.h"
 #include "common/models/weights/zip_archive.h"
 #include "train/run/checkpoint.h"
-#include "train/run/run_files.h"
+#include "train/run_files/run_files.h"
 
 namespace vitrine {
 namespace {

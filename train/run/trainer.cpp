@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <torch/cuda.h>
 
 #include <tbb/global_control.h>
 
@@ -26,7 +27,7 @@
 #include "train/run/evaluator.h"
 #include "train/run/labels.h"
 #include "train/run/left_out_list.h"
-#include "train/run/run_files.h"
+#include "train/run_files/run_files.h"
 #include "train/run/run_folder.h"
 #include "train/run/run_settings.h"
 #include "train/run/stored_student.h"
@@ -234,7 +235,7 @@ Batch Trainer::next_batch() {
 
 SchedulePoint Trainer::point_at(std::uint64_t step) const {
   SchedulePoint point = phase_at(options_.schedule, step, batches_->steps_per_epoch());
-  if (options_.lr_batch > 0) point.lr *= static_cast<double>(options_.batch) / options_.lr_batch;
+  point.lr *= options_.lr_factor();
   return point;
 }
 
@@ -248,6 +249,7 @@ std::uint64_t Trainer::train(std::uint64_t last, const Evaluator& evaluator, Run
                    .batch = options_.batch,
                    .passes = passes_.all.size(),
                    .temperature = options_.loss.temperature,
+                   .lr_factor = options_.lr_factor(),
                    .comparable = !source_->shapes().topk && source_->shapes().columns.empty()},
                   log, number);
   step_->measure_into(&monitor.statistics());
@@ -271,9 +273,12 @@ std::uint64_t Trainer::train(std::uint64_t last, const Evaluator& evaluator, Run
                                 ((point.epoch + 1) % options_.eval_every == 0 || number == steps_);
     const bool due = options_.checkpoint_every > 0 ? number % options_.checkpoint_every == 0 : epoch_ends;
     // Before the validation, so that an interrupted one is repeated and no step is lost.
-    if (due || validation_due || number == last) save(number, validation_due);
+    if (due || validation_due || number == last) {
+      if (device_.is_cuda()) torch::cuda::synchronize(device_.index());
+      monitor.pause();
+      save(number, validation_due);
+    }
     if (validation_due && !evaluator.validate(student_, state_.checkpoint, epoch_steps, log, stop)) break;
-    if (validation_due) monitor.skip_time();
   }
   step_->measure_into(nullptr);
   monitor.finish();
@@ -402,10 +407,9 @@ void Trainer::check(const StopFlag& stop) {
                             stop);
   describe();
   describe_missing_classes(evaluator.validation(), evaluator.test());
-  describe_plan(options_, *images_.index, source_->tracks(),
-                phase_bounds(options_.schedule, batches_->steps_per_epoch()), evaluator);
-  describe_memory(options_, student_.network().module(), *objective_, source_->shapes(), size_,
-                  source_->plan().options());
+  describe_plan(options_, *images_.index, *source_, phase_bounds(options_.schedule, batches_->steps_per_epoch()),
+                evaluator);
+  describe_memory(options_, student_.network().module(), *objective_, *source_, size_);
 }
 
 TrainResult Trainer::run(const StopFlag& stop) {

@@ -124,7 +124,8 @@ TEST_CASE("choose: what cannot be is refused in one sentence, and nothing is wri
   const CommandResult among = run("'" + executable("vitrine-choose") + "' '" + (fixture.root / "train.toml").string() +
                                   "' --out '" + inside.string() + "' --latency 5ms " + fixture.on_table());
   CHECK(among.exit_code == 2);
-  CHECK(has(among.output, ", which is read for images; choose --out elsewhere"));
+  CHECK(has(among.output, "--out is in images = " + fixture.images.string() +
+                              ", where its directory would count as a class; choose another --out"));
   CHECK_FALSE(fs::exists(inside));
   says("--latency 5ms --seconds nan", "nan is not a number from 0 to 3600");
   says("--latency 5ms --set sing=1 " + fixture.on_table(), "sing");

@@ -19,7 +19,7 @@
 #include "tools/commands/classify/pictures.h"
 #include "tools/commands/export/formats.h"
 #include "train/evaluation/evaluate.h"
-#include "train/run/run_files.h"
+#include "train/run_files/run_files.h"
 
 using namespace vitrine;
 using namespace vitrine::testing;

@@ -268,12 +268,15 @@ TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
   for (const char* option : {"--val", "--test", "--unlabelled"}) {
     fs::create_directories(photos.root / "more/ant");
     const std::string more = " " + std::string(option) + " '" + (photos.root / "more/").string() + "'";
-    says(photos.command("--cache '" + (photos.root / "more/cache").string() + "'" + more), "choose --cache elsewhere");
+    const std::string in = std::string(" is in ") + option + " = " + (photos.root / "more/").string() + ", ";
+    says(photos.command("--cache '" + (photos.root / "more/cache").string() + "'" + more), "--cache" + in);
     says(start + photos.images.string() + "' --teacher '" + photos.weights.string() + "' --out '" +
              (photos.root / "more/run").string() + "'" + more,
-         "choose --out elsewhere");
+         "--out" + in);
   }
-  says(photos.command("--cache '" + (photos.images / "cache").string() + "'"), "which is read for images");
+  says(photos.command("--cache '" + (photos.images / "cache").string() + "'"),
+       "--cache is in PHOTOS = " + photos.images.string() +
+           ", where its directory would count as a class; choose another --cache, outside the images");
   says(start + photos.images.string() + "' --teacher '" + photos.weights.string() + "' --out '" +
            (photos.root / "caf\xe9").string() + "'",
        "is not UTF-8, so that no TOML or JSON file can name it");

@@ -1,5 +1,6 @@
 // The rules of vitrine distil: pure functions, so their promises can be held over many inputs.
 #include "tests/support/message.h"
+#include "tools/commands/distil/configuration.h"
 #include "tools/commands/distil/rules.h"
 
 #include <algorithm>
@@ -71,7 +72,7 @@ TEST_CASE("rules: a baseline takes as long as cache and student, and the hours a
   const DistilChoice alone = choose_settings(facts, length), both = choose_settings(facts, with);
   CHECK(both.seconds - facts.once_seconds ==
         doctest::Approx(2 * (alone.seconds - facts.once_seconds)).epsilon(1.0 / 40));
-  CHECK(baseline_epochs(facts, both) >= both.epochs());
+  CHECK(choose_baseline(facts, both).epochs >= both.epochs());
   for (const double hours : {2.0, 5.0, 10.0}) {
     const DistilChoice fitting = choose_settings(facts, {.hours = hours, .baseline = true});
     CHECK(fitting.seconds <= 3600 * hours);
@@ -108,13 +109,41 @@ TEST_CASE("rules: a batch is at most a pass, and its groups are even, whole forw
         CHECK((images + choice.group - 1) / choice.group * choice.group >= choice.batch);
       }
   DistilFacts facts = facts_of(30'000);
-  facts.labelled = 60;
-  CHECK(choose_settings(facts, {}).batch == 128);
-  CHECK(choose_settings(facts, {.baseline = true}).batch == 64);
-  CHECK_THROWS_WITH_AS(choose_settings(facts, {.batch = 128, .baseline = true}),
-                       doctest::Contains("a pass over 60 labelled photos; give --batch 64 or less"), Error);
   facts.teacher_size = 32;
   CHECK_THROWS_WITH_AS(choose_settings(facts, {.batch = 1}), doctest::Contains("give --batch 2 or --size 64"), Error);
+}
+
+TEST_CASE("rules: the baseline's batch is at most a pass over the labelled photos, whether asked for now or later") {
+  DistilFacts facts = facts_of(30'000);
+  for (const std::uint64_t labelled : {40u, 60u, 64u, 65u, 200u, 30'000u})
+    for (const std::uint32_t batch : {0u, 1u, 7u, 64u, 96u, 128u, 320u})
+      for (const std::uint32_t module_batch : {0u, 48u}) {
+        CAPTURE(labelled);
+        CAPTURE(batch);
+        facts.labelled = labelled, facts.module_batch = module_batch;
+        const DistilChoice choice = choose_settings(facts, {.batch = batch});
+        CHECK(choose_settings(facts, {.batch = batch, .baseline = true}).batch == choice.batch);
+        const BaselineChoice own = choose_baseline(facts, choice);
+        const std::uint64_t pass = (labelled + choice.group - 1) / choice.group * choice.group;
+        CHECK(own.batch <= pass);
+        CHECK(own.batch <= choice.batch);
+        CHECK((own.batch == choice.batch || own.batch == pass));
+        CHECK((own.batch % choice.group == 0 || choice.group % own.batch == 0));
+        CHECK(own.lr <= choice.lr);
+        CHECK((own.batch < choice.batch || own.lr == choice.lr));
+      }
+  facts = facts_of(30'000);
+  facts.labelled = 60;
+  const DistilChoice choice = choose_settings(facts, {});
+  CHECK(choice.batch == 128);
+  CHECK(choose_baseline(facts, choice).batch == 64);
+  CHECK(choose_baseline(facts, choice).lr == doctest::Approx(choice.lr / 2));
+  DistilRequest request;
+  request.photos = "/photos", request.out = "/run";
+  Found found;
+  found.facts = facts;
+  CHECK(has(train_configuration(request, found, choice), "batch = 128  # for enough steps per epoch\n"));
+  CHECK(has(baseline_configuration(request, found, choice), "batch = 64  # a pass over the labelled photos\n"));
 }
 
 TEST_CASE("rules: what the user fixed stays") {

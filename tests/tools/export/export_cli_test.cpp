@@ -7,7 +7,7 @@
 
 #include "tests/support/message.h"
 #include "tests/tools/export/random_student.h"
-#include "train/run/run_files.h"
+#include "train/run_files/run_files.h"
 
 using namespace vitrine;
 using namespace vitrine::testing;

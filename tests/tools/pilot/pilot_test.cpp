@@ -192,6 +192,17 @@ TEST_CASE("pilot: --dry-run says what would be done, and writes nothing") {
   CHECK_FALSE(fs::exists(fixture.root / "never"));
 }
 
+TEST_CASE("pilot: a configuration's further images without labels are left aside") {
+  const Teachers fixture;
+  const fs::path more = fixture.root / "more";
+  write_whole(more / "1.jpg", read_whole(fixture.images / "ant/1.jpg"));
+  fixture.save(fixture.first, "first", 1, "unlabelled = '" + more.string() + "'\n");
+  const CommandResult result = fixture.pilot(std::string(kShort) + "--dry-run");
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  CHECK(has(result.output, "42 in 3 classes"));
+}
+
 TEST_CASE("pilot: what cannot be is refused in one sentence, and nothing is written") {
   const Teachers fixture;
   const auto says = [&](const std::string& arguments, const std::string& words) {
@@ -234,8 +245,9 @@ TEST_CASE("pilot: what cannot be is refused in one sentence, and nothing is writ
   const CommandResult inside =
       run(executable("vitrine-pilot") + " " + both + "--out '" + (fixture.images / "pilot").string() + "'");
   CHECK(inside.exit_code == 2);
-  CHECK(has(inside.output,
-            "is inside " + fixture.images.string() + ", which is read for images; choose --out elsewhere"));
+  CHECK(
+      has(inside.output, "--out is in images = " + fixture.images.string() +
+                             ", where its directory would count as a class; choose another --out, outside the images"));
   CHECK_FALSE(fs::exists(fixture.images / "pilot"));
   const fs::path one = fixture.root / "one";
   fs::create_directories(one);

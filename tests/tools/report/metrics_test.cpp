@@ -70,7 +70,7 @@ TEST_CASE("steps, validations, phases and findings are read") {
   const Metrics metrics = read(
       R"({"event":"step","step":10,"epoch":1,"phase":"align","lr":0.01,"loss":2.5,"feature":1.5,"feature_weight":1,"seconds":3,"wait_share":0.25,"skipped":0}
 {"event":"step","step":20,"epoch":1,"phase":"align","lr":0.005,"loss":2,"feature":1,"feature_weight":1,"seconds":6,"wait_share":0.5,"skipped":2}
-{"event":"validation","step":20,"epoch":1,"phase":"align","images":50,"top1":0.25,"top5":0.5,"loss":3,"best":true,"seconds":1}
+{"event":"validation","step":20,"epoch":1,"phase":"align","images":50,"top1":0.25,"top5":0.5,"loss":3,"best":true,"validation_seconds":1}
 {"event":"phase","step":20,"epoch":1,"phase":"align","findings":[{"kind":"terms","problem":false,"sentence":"The features' loss fell by 33 %."},"of another version",{"kind":"silent channels","problem":true,"sentence":"A \"quoted\" one."}]}
 {"event":"step","step":30,"epoch":2,"phase":"joint","lr":0.05,"loss":1.5,"kl":0.5,"label":4,"distillation_weight":0.75,"seconds":9}
 {"event":"validation","step":30,"epoch":2,"phase":"joint","images":50,"top1":0.125,"top5":0.5,"agreement":0.5,"best":false}

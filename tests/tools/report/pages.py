@@ -46,7 +46,7 @@ def make_run(folder, steps=2000, every=10, top1=0.6, seed=0, classes=36, names="
                 share = top1 * (1 - math.exp(-5 * step / steps))
                 out.write(json.dumps({"event": "validation", "step": step, "epoch": 1 + step * 48 // (steps + 1),
                                       "phase": "joint", "images": 1000, "top1": share, "top5": min(1, 1.4 * share),
-                                      "loss": 3 - 2 * share, "agreement": 0.9 * share, "best": True, "seconds": 1}) + "\n")
+                                      "loss": 3 - 2 * share, "agreement": 0.9 * share, "best": True, "validation_seconds": 1}) + "\n")
         out.write(json.dumps({"event": "phase", "step": steps // 10, "epoch": 5, "phase": "align",
                               "findings": [
                                   {"kind": "terms", "problem": False, "sentence": "The features' loss fell by 61 % in this phase."},

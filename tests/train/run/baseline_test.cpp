@@ -52,12 +52,20 @@ TEST_CASE("targets.source = \"none\" alone makes the labels-alone baseline of a 
     one_key.targets.source = TargetKind::kNone;
     CHECK(differences(trained(by_hand), trained(one_key)) == std::vector<std::string>{});
   }
-  SUBCASE("a plan in the configuration is used as it is") {
+  SUBCASE("keys of [plan] in the configuration are laid over the cache's plan") {
     TrainOptions own = options;
     own.targets.source = TargetKind::kNone;
     own.plan.image_size = 40;
-    CHECK(as_run(own).plan.image_size == 40);
-    CHECK(as_run(own).targets.passes == 0);
+    PlanOptions expected = Cache(options.targets.cache).plan().options();
+    REQUIRE(expected.group != PlanOptions().group);
+    expected.image_size = 40;
+    CHECK((as_run(own).plan == expected));
+    CHECK(as_run(own).targets.passes == 2);
+    own.plan = {.mix_probability = 0.5};
+    own.output += "-own";
+    const CommandResult dry = run(fixture.train_command(own, "--dry-run"));
+    CAPTURE(dry.output);
+    CHECK(has(dry.output, "(its plan and its 2 passes), but with plan.mix_probability = 0.5\n"));
   }
   SUBCASE("without a phase that has labels there is nothing to learn from") {
     TrainOptions nothing = options;

@@ -1,12 +1,18 @@
 // Sentences about learning, from sequences that were made to show one thing each.
 #include <ATen/ATen.h>
 
+#include <chrono>
 #include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
 
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 #include "train/run/learning.h"
+#include "train/run/monitor.h"
 #include "train/run/output_statistics.h"
+#include "train/run/run_log.h"
 
 using namespace vitrine;
 using vitrine::testing::has;
@@ -60,6 +66,9 @@ TEST_CASE("a phase after which every weight is the same did nothing") {
   const LearningFinding nothing = found(evidence, "did nothing");
   CHECK(nothing.problem);
   CHECK(nothing.sentence == "did nothing: no weight has changed (schedule.joint.lr = 0)");
+  evidence.lr = 0.1, evidence.lr_factor = 4;
+  CHECK(found(evidence, "did nothing").sentence ==
+        "did nothing: no weight has changed (schedule.joint.lr = 0.1, which lr_batch makes 0.4)");
   evidence.norms_before.clear(), evidence.norms_now.clear();  // not measured
   CHECK(learning_findings(evidence).empty());
 }
@@ -130,4 +139,40 @@ TEST_CASE("output statistics have KL, a constant guess's KL, agreement and silen
   const LearningEvidence packed = measured(2, false);
   CHECK_FALSE(packed.kl.has_value());
   CHECK(packed.channels == 2);
+}
+
+TEST_CASE("a monitor leaves out the time of pauses, and names a learning rate as the configuration has it") {
+  const vitrine::testing::TemporaryDirectory directory;
+  PhaseOptions phase;
+  phase.name = "joint", phase.lr = 0.1;
+  const SchedulePoint point{.phase = &phase, .lr = 0.4};
+  {
+    RunLog log(directory.path(), {});
+    Monitor monitor({.steps = 2, .steps_per_epoch = 2, .batch = 100, .passes = 1, .lr_factor = 4}, log, 0);
+    for (const std::uint64_t step : {1u, 2u}) {
+      monitor.pause();
+      std::this_thread::sleep_for(std::chrono::seconds(1));  // a checkpoint or validation of the step before
+      monitor.before(point, [] { return std::vector<double>{1}; });
+      monitor.after(point, 0);
+      StepMetrics line;
+      line.lr = point.lr;
+      monitor.add_line(step, point, {}, line);
+    }
+    monitor.conclude(2, point, true, {1});
+    monitor.finish();
+  }
+  std::istringstream lines(vitrine::testing::read_whole(RunFiles(directory.path()).metrics()));
+  std::size_t steps = 0;
+  std::string sentence;
+  for (std::string text; std::getline(lines, text);) {
+    const auto line = nlohmann::json::parse(text);
+    if (line.at("event") == "step") {
+      ++steps;
+      CHECK(line.at("images_per_second").get<double>() > 1000);  // 100 images in a second and more before
+    } else {
+      sentence = line.at("findings").at(0).at("sentence").get<std::string>();
+    }
+  }
+  CHECK(steps == 2);
+  CHECK(sentence == "did nothing: no weight has changed (schedule.joint.lr = 0.1, which lr_batch makes 0.4)");
 }

@@ -34,7 +34,7 @@ namespace vitrine {
 namespace {
 
 struct Options {
-  std::filesystem::path cache, targets, python = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
+  std::filesystem::path cache, targets, python = bench::default_python();
   double max_error = 0.01;
   std::uint32_t group = 64, most_views = 2048;
   bool curve = true, synthetic = true;

@@ -37,7 +37,7 @@ namespace {
 
 struct ExtractBenchOptions {
   std::vector<std::string> archs = {"vit_tiny_patch16_224", "vit_base_patch16_224"};
-  std::filesystem::path images, python = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
+  std::filesystem::path images, python = bench::default_python();
   std::uint32_t views = 64, rounds = 3;
   bool quick = false;
 };

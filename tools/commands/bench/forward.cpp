@@ -23,7 +23,7 @@ namespace {
 
 struct ForwardOptions {
   std::vector<std::string> archs = {"vit_tiny_patch16_224", "vit_base_patch16_224"};
-  std::filesystem::path python = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
+  std::filesystem::path python = bench::default_python();
   int views = 16, rounds = 5;
 };
 

@@ -28,7 +28,7 @@ constexpr std::string_view kCoefficients = " as coefficients";
 struct PackageOptions {
   std::filesystem::path cache, images;
   std::uint32_t groups = 16, rounds = 5, turns = 3;
-  std::filesystem::path python = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
+  std::filesystem::path python = bench::default_python();
 };
 
 // One thing that both sides read, group by group, and the CPU seconds of each round over pass 0.

@@ -35,7 +35,7 @@ struct Options {
   std::filesystem::path cache;      // empty: create one
   std::filesystem::path directory;  // empty: a temporary one
   std::uint32_t groups = 16, passes = 20, rounds = 7, shards = 10000, shard_groups = 64;
-  std::filesystem::path python = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
+  std::filesystem::path python = bench::default_python();
 };
 
 // The user's directory, or a temporary one that is removed at the end.

@@ -18,6 +18,7 @@
 #include "common/base/stop.h"
 #include "common/config/command_line.h"
 #include "common/config/config.h"
+#include "common/image/outside_images.h"
 #include "tools/commands/bench/peer.h"
 #include "tools/commands/choose/decide.h"
 #include "tools/commands/choose/outcome.h"
@@ -122,7 +123,10 @@ void check(const ChooseRequest& request, bool measure_only, bool dry_run, const 
                 {.path = request.config, .what = "does not exist", .remedy = "give a configuration of vitrine-train"});
   TrainOptions training;
   load_config(request.config, request.overrides, training);
-  refuse_inside("--out", request.out, {training.images, training.unlabelled, training.validation, training.test});
+  check_outside_images({"--out", request.out}, {{"images", training.images},
+                                                {"unlabelled", training.unlabelled},
+                                                {"validation", training.validation},
+                                                {"test", training.test}});
 }
 
 }  // namespace

@@ -88,9 +88,9 @@ void optimizer(const DistilChoice& choice, Toml& out) {
   out.section("optimizer").number("weight_decay", choice.weight_decay, why(choice, "weight decay"));
 }
 
-void run(const DistilRequest& request, const Found& found, const DistilChoice& choice, Toml& out) {
+void run(const DistilRequest& request, const Found& found, const DistilChoice& choice, std::uint32_t batch, Toml& out) {
   out.whole("size", choice.size, why(choice, "size"))
-      .whole("batch", choice.batch, why(choice, "batch"))
+      .whole("batch", batch, batch == choice.batch ? why(choice, "batch") : "a pass over the labelled photos")
       .words("precision", found.precision, "the faster on this machine")
       .words("device", request.device)
       .whole("seed", request.seed);
@@ -133,7 +133,7 @@ std::string train_configuration(const DistilRequest& request, const Found& found
   photos(request, found, true, out);
   validation(request, out);
   out.path("output", request.out);
-  run(request, found, choice, out);
+  run(request, found, choice, choice.batch, out);
   model(request, out);
   out.section("targets").words("source", "cache").path("cache", request.cache_directory());
   out.words("features", text("features.", found.last_block));
@@ -156,14 +156,14 @@ std::string train_configuration(const DistilRequest& request, const Found& found
 }
 
 std::string baseline_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
-  const double epochs = baseline_epochs(found.facts, choice);
+  const BaselineChoice own = choose_baseline(found.facts, choice);
   const bool few = found.facts.images < kFewForMixing;
   Toml out;
   out.written_by(": the same network from labels alone, for as long as cache and student take.");
   photos(request, found, false, out);
   validation(request, out);
   out.path("output", (fs::path(request.out) / "baseline").string());
-  run(request, found, choice, out);
+  run(request, found, choice, own.batch, out);
   model(request, out);
   out.section("targets").words("source", "none");
   out.section("plan")
@@ -174,7 +174,7 @@ std::string baseline_configuration(const DistilRequest& request, const Found& fo
       .number("min_area", choice.min_area)
       .whole("seed", request.seed);
   phase(out, "align", 0, 0, 0);
-  phase(out, "joint", epochs, choice.lr, 0.05 * epochs);
+  phase(out, "joint", own.epochs, own.lr, 0.05 * own.epochs);
   phase(out, "fine_tune", 0, 0, 0);
   optimizer(choice, out);
   return out.text();

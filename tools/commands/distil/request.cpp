@@ -8,6 +8,7 @@
 #include "common/base/files.h"
 #include "common/base/paths.h"
 #include "common/config/command_line.h"
+#include "common/image/outside_images.h"
 #include "tools/commands/distil/configuration.h"
 
 namespace vitrine {
@@ -87,9 +88,12 @@ void check_request(const DistilRequest& request) {
                                     .what = "does not exist",
                                     .remedy = "give the teacher's weight file, or a folder with weights and "
                                               "config.json as timm or Hugging Face publish them"});
-  const std::vector<std::string> images = {request.photos, request.unlabelled, request.validation, request.test};
-  refuse_inside("--out", request.out, images);
-  refuse_inside("--cache", request.cache_directory(), images);
+  const std::vector<GivenPath> images = {{"PHOTOS", request.photos},
+                                         {"--unlabelled", request.unlabelled},
+                                         {"--val", request.validation},
+                                         {"--test", request.test}};
+  check_outside_images({"--out", request.out}, images);
+  check_outside_images({"--cache", request.cache_directory()}, images);
   if (request.labels()) {
     const std::size_t classes = folders_in(request.photos);
     refuse_splits(request.photos);

@@ -125,15 +125,24 @@ std::uint32_t batch_size(std::uint64_t images, bool gpu) {
   return 256;
 }
 
+// A pass fills up its last group.
+std::uint64_t pass_views(std::uint64_t images, std::uint64_t group) {
+  return (std::max<std::uint64_t>(1, images) + group - 1) / group * group;
+}
+
+// Of a student that begins untrained.
+double usual_lr(std::uint32_t batch) {
+  return 0.05 * std::max(1.0, batch / 64.0);
+}
+
 // Sets group and batch. An epoch is of whole groups, of which the last one is filled up, and of whole batches.
 void choose_batch(const DistilFacts& facts, const DistilFixed& fixed, DistilChoice& out) {
   constexpr std::uint64_t kLargestGroup = 65536;
-  const std::uint64_t images = std::max<std::uint64_t>(1, fixed.baseline ? facts.labelled : facts.images);
   const std::uint64_t group = group_size(facts.images, facts.module_batch);
-  const std::uint64_t most = (images + group - 1) / group * group;  // views of a pass
+  const std::uint64_t most = pass_views(facts.images, group);
   if (fixed.batch > most)
-    fail("--batch ", fixed.batch, " is larger than a pass over ", human_count(images),
-         fixed.baseline ? " labelled photos" : " photos", "; give --batch ", most, " or less");
+    fail("--batch ", fixed.batch, " is larger than a pass over ", human_count(facts.images), " photos; give --batch ",
+         most, " or less");
   if (fixed.batch == 1 && out.size <= kSizeStep)
     fail("--batch 1 leaves BatchNorm one value of a channel at --size ", out.size, "; give --batch 2 or --size ",
          2 * kSizeStep);
@@ -165,8 +174,13 @@ double feature_error() {
   return 0.05;
 }
 
-double baseline_epochs(const DistilFacts& facts, const DistilChoice& choice) {
-  return epochs_of_baseline(facts, choice.passes, choice.epochs(), choice.size);
+BaselineChoice choose_baseline(const DistilFacts& facts, const DistilChoice& choice) {
+  // Where it is smaller, the student's batch is of whole groups, and a pass is too.
+  const auto batch =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(choice.batch, pass_views(facts.labelled, choice.group)));
+  return {.epochs = epochs_of_baseline(facts, choice.passes, choice.epochs(), choice.size),
+          .batch = batch,
+          .lr = choice.lr * (usual_lr(batch) / usual_lr(choice.batch))};
 }
 
 DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed) {
@@ -194,7 +208,7 @@ DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed)
          : few                 ? "with few labels it costs accuracy"
                                : "a tenth of the epochs");
 
-  out.lr = 0.05 * std::max(1.0, out.batch / 64.0) * (facts.begins_trained ? 0.2 : 1.0);
+  out.lr = usual_lr(out.batch) * (facts.begins_trained ? 0.2 : 1.0);
   out.fine_tune_lr = out.lr / 10;
   out.warm_up_epochs = 0.05 * epochs;
   chosen("lr", text(out.lr),

@@ -59,8 +59,16 @@ double feature_error();
 /// Throws Error if the time or the disk is not enough for the least that is worth training, and for a batch that no
 /// training can have, with what would be.
 DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed);
-/// Of the baseline, which trains for as long as cache and student take.
-double baseline_epochs(const DistilFacts& facts, const DistilChoice& choice);
+/// What the baseline has of its own.
+struct BaselineChoice {
+  double epochs = 0;  ///< as many as take as long as cache and student
+  /// The student's, but at most a pass over the labelled photos, and the learning rate for it.
+  std::uint32_t batch = 0;
+  double lr = 0;
+};
+/// It can be added to a run later, so that the student's settings do not depend on it, except where the hours are
+/// given.
+BaselineChoice choose_baseline(const DistilFacts& facts, const DistilChoice& choice);
 
 }  // namespace vitrine
 

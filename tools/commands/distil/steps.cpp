@@ -18,6 +18,7 @@
 #include "tools/commands/distil/configuration.h"
 #include "tools/commands/vitrine/programs.h"
 #include "tools/inspect/words.h"
+#include "train/run_files/run_files.h"
 
 namespace vitrine {
 namespace {
@@ -76,7 +77,8 @@ std::vector<CommandStep> steps_of(const DistilRequest& request, const std::strin
   const std::vector<std::string> screen = screen_arguments();
   for (ProgramStep& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
   steps.push_back({"the student as ONNX", "export", {request.out, "--format", "onnx"}});
-  ProgramStep report{"the report", "report", {request.out, "-o", file("report.html"), "--evaluate"}};
+  ProgramStep report{
+      "the report", "report", {request.out, "-o", RunFiles(request.out).report().string(), "--evaluate"}};
   if (request.baseline) report.arguments.insert(report.arguments.begin() + 1, file("baseline"));
   if (request.allow_module) report.arguments.insert(report.arguments.end(), {"--allow", "module"});
   steps.push_back(std::move(report));
@@ -91,8 +93,9 @@ std::vector<CommandStep> steps_of(const DistilRequest& request, const std::strin
 std::string summary_of(const DistilRequest& request, const std::string& own) {
   const fs::path out = request.out;
   const auto top1_of = [](const fs::path& run) -> std::optional<std::string> {
-    if (!file_exists(run / "summary.json")) return std::nullopt;
-    const nlohmann::json json = parse_json(read_file(run / "summary.json"));
+    const fs::path summary = RunFiles(run).summary();
+    if (!file_exists(summary)) return std::nullopt;
+    const nlohmann::json json = parse_json(read_file(summary));
     if (!json.is_object() || !json.contains("top1") || !json["top1"].is_number()) return std::nullopt;
     return percent_of(json["top1"].get<double>()) + " on the " + json.value("evaluated_on", "validation") + " photos";
   };

@@ -9,7 +9,7 @@
 #include "common/base/files.h"
 #include "common/models/torch_errors.h"
 #include "tools/commands/export/timm_folder.h"
-#include "train/run/run_files.h"
+#include "train/run_files/run_files.h"
 
 namespace vitrine {
 namespace {

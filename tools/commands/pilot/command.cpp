@@ -17,6 +17,7 @@
 #include "common/base/memory.h"
 #include "common/base/stop.h"
 #include "common/config/command_line.h"
+#include "common/image/outside_images.h"
 #include "tools/commands/pilot/look.h"
 #include "tools/commands/pilot/outcome.h"
 #include "tools/commands/pilot/request.h"
@@ -87,7 +88,7 @@ int pilot(const PilotRequest& request, bool dry_run, const std::string& own, con
   const std::vector<PilotTeacher> teachers = teachers_of(request);
   for (const PilotTeacher& teacher : teachers) {
     const TrainOptions student = train_options(request, teacher);  // refuses what --set may not
-    refuse_inside("--out", request.out, {teacher.options.images, student.test});
+    check_outside_images({"--out", request.out}, {{"images", teacher.options.images}, {"test", student.test}});
   }
   const RequestRecord record = record_of(request, teachers);
   if (!is_begun(record)) {

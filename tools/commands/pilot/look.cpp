@@ -117,7 +117,6 @@ std::string estimate(const PilotRequest& request, const std::vector<PilotTeacher
     const TrainOptions training = train_options(request, teacher);
     ExtractOptions options = teacher.options;
     options.cache = extract_options(request, teacher).cache;
-    options.unlabelled.clear();
     options.passes = request.passes;
     const Estimate cost = [&] {
       const QuietScreen quiet;

@@ -103,6 +103,7 @@ std::vector<PilotTeacher> teachers_of(const PilotRequest& request) {
     load_config(config, {}, teacher.options);
     ExtractOptions& options = teacher.options;
     options.teacher.allow_module = request.allow_module;
+    options.unlabelled.clear();  // students are scored on labelled images
     for (std::string* path : {&options.images, &options.class_map, &options.class_names, &options.teacher.weights,
                               &options.teacher.module, &options.teacher.zero_shot})
       make_absolute(*path);
@@ -124,7 +125,6 @@ fs::path held_out_folder(const PilotRequest& request) {
 ExtractOptions extract_options(const PilotRequest& request, const PilotTeacher& teacher) {
   ExtractOptions out = teacher.options;
   out.images = teaching_folder(request).string();
-  out.unlabelled.clear();
   out.hold_out = 0;  // already held out of the folder that these pictures are from
   out.cache = (fs::absolute(request.out) / teacher.name / "cache").string();
   out.first_pass = 0, out.passes = request.passes;

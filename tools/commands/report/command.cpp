@@ -7,6 +7,7 @@
 #include "common/config/command_line.h"
 #include "tools/commands/report/page.h"
 #include "tools/commands/report/run.h"
+#include "train/run_files/run_files.h"
 
 namespace vitrine {
 namespace {
@@ -15,8 +16,7 @@ namespace {
 std::filesystem::path output_path(const std::vector<std::string>& runs, const std::string& given, bool is_given) {
   if (is_given && given.empty()) fail("-o is empty; give the name of the page's file");
   if (!is_given && runs.size() > 1) fail("a page of several runs needs a name; give it with -o FILE");
-  const std::filesystem::path path =
-      is_given ? std::filesystem::path(given) : std::filesystem::path(runs[0]) / "report.html";
+  const std::filesystem::path path = is_given ? std::filesystem::path(given) : RunFiles(runs[0]).report();
   if (directory_exists(path))
     throw Error(ErrorKind::kInput,
                 {.path = path.string(), .what = "is a directory", .remedy = "give the name of a file with -o"});

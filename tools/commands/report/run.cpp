@@ -8,12 +8,10 @@
 #include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/base/json.h"
+#include "train/run_files/run_files.h"
 
 namespace vitrine {
 namespace {
-
-// Names of a run's files (train/run/README.md).
-constexpr const char *kMetrics = "metrics.jsonl", *kSummary = "summary.json", *kConfiguration = "config.toml";
 
 /// Values of summary.json of the expected type and range; others become sentences in `problems`.
 class SummaryReader {
@@ -119,7 +117,7 @@ void attempt(std::vector<std::string>& problems, const Read& read) {
 }
 
 void read_summary_file(Run& run) {
-  const std::filesystem::path path = run.directory / kSummary;
+  const std::filesystem::path path = RunFiles(run.directory).summary();
   if (!path_exists(path)) return;
   const auto json = parse_json<nlohmann::ordered_json>(read_file(path));
   if (!json.is_object())
@@ -133,7 +131,7 @@ void read_evaluation_file(Run& run) {
   run.evaluation = read_evaluation(run.directory);
   if (!run.evaluation || run.evaluation->weights_sha256.empty() || !file_exists(run.evaluation->weights)) return;
   if (sha256_hex_of_file(run.evaluation->weights) != run.evaluation->weights_sha256)
-    throw Error(ErrorKind::kInput, {.path = (run.directory / kEvaluationFile).string(),
+    throw Error(ErrorKind::kInput, {.path = RunFiles(run.directory).evaluation().string(),
                                     .what = text("is of weights that ", run.evaluation->weights, " no longer has"),
                                     .remedy = "evaluate the run again with --evaluate"});
 }
@@ -151,11 +149,12 @@ void read_cache(Run& run) {
 }
 
 Run read_run(const std::filesystem::path& directory, const std::string& name) {
+  const RunFiles files(directory);
   Run run;
   run.directory = directory;
   run.name = name;
   attempt(run.problems, [&] {
-    const std::filesystem::path path = directory / kMetrics;
+    const std::filesystem::path path = files.metrics();
     if (!path_exists(path)) fail(path.string(), ": is missing, so there are no curves");
     run.metrics = read_metrics(path);
     if (run.metrics.unread > 0)
@@ -165,7 +164,7 @@ Run read_run(const std::filesystem::path& directory, const std::string& name) {
                                   " lines are of steps that an earlier line has, and are left out"));
   });
   attempt(run.problems, [&] { read_summary_file(run); });
-  attempt(run.problems, [&] { run.configuration = read_settings(directory / kConfiguration); });
+  attempt(run.problems, [&] { run.configuration = read_settings(files.config()); });
   attempt(run.problems, [&] { read_evaluation_file(run); });
   attempt(run.problems, [&] { read_cache(run); });
   return run;
@@ -214,7 +213,7 @@ void check_is_run(const std::filesystem::path& directory) {
   if (directory.empty()) fail("the name of a run's directory is empty; give the one that vitrine-train wrote");
   if (!path_exists(directory)) refuse("does not exist");
   if (!directory_exists(directory)) refuse("is not a directory");
-  if (!file_exists(directory / kMetrics) && !file_exists(directory / kSummary))
+  if (const RunFiles files(directory); !file_exists(files.metrics()) && !file_exists(files.summary()))
     refuse("is not a run: it has neither metrics.jsonl nor summary.json");
 }
 

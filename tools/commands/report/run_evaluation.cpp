@@ -7,6 +7,7 @@
 #include "common/base/json.h"
 #include "common/base/json_fields.h"
 #include "common/base/json_text.h"
+#include "train/run_files/run_files.h"
 
 namespace vitrine {
 namespace {
@@ -108,11 +109,11 @@ void write_evaluation(const std::filesystem::path& run, const RunEvaluation& eva
     json["classes"].push_back({{"name", one.name}, {"images", one.images}, {"right", one.right}});
   for (const HardPicture& one : evaluation.hardest) json["hardest"].push_back(json_of(one));
   // Names of files and classes may be any bytes.
-  publish(run / kEvaluationFile, json_text(json, 1));
+  publish(RunFiles(run).evaluation(), json_text(json, 1));
 }
 
 std::optional<RunEvaluation> read_evaluation(const std::filesystem::path& run) {
-  const std::filesystem::path path = run / kEvaluationFile;
+  const std::filesystem::path path = RunFiles(run).evaluation();
   if (!path_exists(path)) return std::nullopt;
   const Json json = parse_json<Json>(read_file(path));
   const JsonFields fields(json, path.string());

@@ -45,8 +45,6 @@ struct RunEvaluation {
   std::vector<HardPicture> hardest;  ///< the largest loss first
 };
 
-inline constexpr const char* kEvaluationFile = "evaluation.json";
-
 /// Published in the run's directory.
 void write_evaluation(const std::filesystem::path& run, const RunEvaluation& evaluation);
 

@@ -7,7 +7,6 @@
 #include "common/base/files.h"
 #include "common/base/json.h"
 #include "common/base/json_difference.h"
-#include "common/base/paths.h"
 #include "common/base/utf8.h"
 
 namespace vitrine {
@@ -125,15 +124,6 @@ FileLock begin_or_resume(const RequestRecord& record, const std::function<void()
   WritingMark mark(record);
   if (!is_begun(record)) mark.write(write);  // another call may have begun it meanwhile
   return lock_of(record);
-}
-
-void refuse_inside(const std::string& option, const fs::path& directory, const std::vector<std::string>& images) {
-  for (const std::string& folder : images) {
-    if (folder.empty() || !is_within(directory, folder)) continue;
-    throw Error(ErrorKind::kInput, {.path = directory.string(),
-                                    .what = "is inside " + folder + ", which is read for images",
-                                    .remedy = "choose " + option + " elsewhere"});
-  }
 }
 
 void require_utf8(const std::string& path) {

@@ -34,11 +34,6 @@ bool is_begun(const RequestRecord& record);
 /// directory's lock. Throws Error as is_begun() does, and if another process holds the lock or is about to begin.
 FileLock begin_or_resume(const RequestRecord& record, const std::function<void()>& write = {});
 
-/// Throws Error if `directory`, the value of `option`, is one of the folders of images or inside it, where it would be
-/// read as images. Empty folders are passed over.
-void refuse_inside(const std::string& option, const std::filesystem::path& directory,
-                   const std::vector<std::string>& images);
-
 /// Throws Error for a path that is not UTF-8.
 void require_utf8(const std::string& path);
 

@@ -31,6 +31,7 @@
 #include "train/run/options.h"
 #include "train/run/provenance.h"
 #include "train/run/stored_student.h"
+#include "train/run_files/run_files.h"
 #include "train/student/network.h"
 #include "train/student/weights_record.h"
 
@@ -44,7 +45,7 @@ constexpr double kLargestLoss = 1e9;
 
 TrainOptions options_of(const std::filesystem::path& run, const EvaluateRequest& request) {
   TrainOptions options;
-  load_config(run / "config.toml", request.overrides, options);
+  load_config(RunFiles(run).config(), request.overrides, options);
   std::vector<std::string> allow = request.allow;
   options.targets.teacher.allow_module = take_allowed(allow, "module");
   for (const std::string& words : allow) options.allow += (options.allow.empty() ? "" : ",") + words;

@@ -1,6 +1,7 @@
-// Names and paths of the files in a run's directory; README.md here says what each file is. No other file spells them.
-#ifndef VITRINE_TRAIN_RUN_RUN_FILES_H_
-#define VITRINE_TRAIN_RUN_RUN_FILES_H_
+// Names and paths of the files in a run's directory; train/run/README.md says what each file is. No other file spells
+// them.
+#ifndef VITRINE_TRAIN_RUN_FILES_RUN_FILES_H_
+#define VITRINE_TRAIN_RUN_FILES_RUN_FILES_H_
 
 #include <cstdint>
 #include <filesystem>
@@ -62,4 +63,4 @@ class RunFiles {
 
 }  // namespace vitrine
 
-#endif  // VITRINE_TRAIN_RUN_RUN_FILES_H_
+#endif  // VITRINE_TRAIN_RUN_FILES_RUN_FILES_H_

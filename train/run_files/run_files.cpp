@@ -1,4 +1,4 @@
-#include "train/run/run_files.h"
+#include "train/run_files/run_files.h"
 
 #include <algorithm>
 
