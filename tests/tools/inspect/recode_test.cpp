@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/cache/writer.h"
+#include "common/codec/transform/encoder/calibrator.h"
 #include "tests/support/message.h"
 #include "tests/tools/inspect/damaged.h"
 #include "tools/inspect/file_check.h"
@@ -293,6 +294,51 @@ TEST_CASE("recipes with more left-out views than at the last recoding are copied
       Error);
   CHECK((recorded_views(options.to, sample.plan, 0, 0).left_out == more));
   for (const auto& [name, bytes] : before) CHECK(files_below(options.to).at(name) == bytes);
+}
+
+TEST_CASE("views that are left out are blank after recoding, and the basis is calibrated without them") {
+  const SampleCache sample;
+  // One of the four views of each group; the source has random values there.
+  const auto left_out = [](GroupKey key) { return (key.pass + key.group) % 4; };
+  for (std::uint32_t pass = 0; pass < 2; ++pass)
+    for (std::uint32_t shard = 0; shard < 2; ++shard) {
+      RecordedViews marked = recorded_views(sample.directory, sample.plan, pass, shard);
+      const ShardSpan span = sample.plan.layout().span_of(ShardKey{pass, shard});
+      for (std::uint32_t g = 0; g < span.groups; ++g) marked.left_out[g] = {left_out(span.group(g))};
+      write_recipes(sample.directory, sample.plan, pass, shard, marked, {}, Existing::kReplace);
+    }
+  const Cache cache(sample.directory);
+  const TrackInfo& from = cache.track("features.3");
+  const std::size_t each = from.view_values();
+  Calibrator calibrator(6, 2, 3);
+  for (const std::uint32_t pass : {0u, 1u})
+    for (std::uint32_t group = 0; group < 3; ++group) {
+      std::vector<float> values = read_group(cache, "features.3", {pass, group});
+      const auto blank = values.begin() + static_cast<std::ptrdiff_t>(left_out({pass, group}) * each);
+      values.erase(blank, blank + static_cast<std::ptrdiff_t>(each));
+      calibrator.add(values, 3);
+    }
+
+  RecodeOptions options{.to = sample.root / "small"};
+  options.codec = {.encoding = Encoding::kTransform, .max_error = 0.05};
+  const Recoded made = recode(cache, from, options);
+  CHECK(made.loss.worst_group <= 0.05);
+  CHECK(made.track.calibration_views == 2u * 3 * 3);
+  const FeatureBasis basis = read_basis(options.to / basis_path(made.track));
+  CHECK(basis.hash() == calibrator.finish(0.05, 4).hash());
+  RecodeOptions plain{.to = sample.root / "plain"};
+  plain.codec = {.encoding = Encoding::kFp16};
+  recode(cache, from, plain);
+  const Cache small(options.to), halves(plain.to);
+  for (const GroupKey key : {GroupKey{0, 0}, GroupKey{0, 2}, GroupKey{1, 1}}) {
+    const std::vector<float> means = read_group(small, "features.3", key),
+                             zeros = read_group(halves, "features.3", key);
+    const std::size_t first = left_out(key) * each;
+    for (std::size_t i = 0; i < each; ++i) {
+      CHECK(means[first + i] == doctest::Approx(basis.mean[i]));
+      CHECK(zeros[first + i] == 0);
+    }
+  }
 }
 
 TEST_CASE("several threads write files and compare them with HDF5 concurrently") {
