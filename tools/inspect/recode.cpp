@@ -21,6 +21,8 @@
 #include "common/codec/make_codec.h"
 #include "common/codec/transform/basis.h"
 #include "common/codec/transform/encoder/calibrator.h"
+#include "common/image/index_record.h"
+#include "common/image/left_out.h"
 #include "tools/inspect/file_check.h"
 #include "tools/inspect/track_state.h"
 
@@ -57,6 +59,14 @@ void copy_recipes(const Cache& cache, const fs::path& to, const std::vector<std:
     log.append(made.back());
   }
   refresh_manifest(to / "recipes", made);
+}
+
+// What the images of the index were chosen by: without it, a later scan would take in files that the source's left out.
+void copy_index_records(const Cache& cache, const fs::path& to) {
+  const std::string hash = cache.index().hash();
+  if (const auto record = copied_index_record(cache.directory(), hash); record && !read_index_record(to, hash))
+    publish(to / kIndexRecordFile, *record);
+  add_left_out(to / kLeftOutFile, read_left_out(cache.directory() / kLeftOutFile));
 }
 
 // Uses the first views of the source in group order, so every call gives the same basis. As in an extraction, views
@@ -244,6 +254,7 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   Recoder recoder(cache, reader, track, basis, workers);
   recoder.try_first_group(numbers.front());  // fails before anything is written
   create_cache(to, cache.index(), cache.plan());
+  copy_index_records(cache, to);
   create_track(to, track, basis.get());
   const std::string teacher = teacher_directory(track);
   if (const auto score = read_teacher_score(cache.directory(), teacher)) write_teacher_score(to, teacher, *score);
