@@ -12,6 +12,7 @@
 #include "common/cache/preparation.h"
 #include "common/cache/shard_directory.h"
 #include "common/cache/teacher_score.h"
+#include "common/image/index_record.h"
 #include "common/image/left_out.h"
 #include "tools/inspect/gap.h"
 #include "tools/inspect/track_state.h"
@@ -203,6 +204,8 @@ std::vector<PackedFile> pack_contents(const Cache& cache, const TrackNames& name
   };
   add_file("index.h5");
   add_file("plan.json");
+  if (const auto record = copied_index_record(cache.directory(), cache.index().hash()))
+    files.push_back(from_text(kIndexRecordFile, *record));
   add_if_there(kLeftOutFile);
   std::set<std::string> teachers;
   for (const ShardFiles& shards : directories) {
