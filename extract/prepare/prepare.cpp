@@ -175,7 +175,7 @@ void describe_preparation(const ExtractOptions& options, const Teacher& teacher,
       present += shard / all.plan.shards_per_pass() >= passes.first &&
                  shard / all.plan.shards_per_pass() < passes.first + passes.count;
     note(text("track: ", track.directory(), ", ", present, " of ",
-              all.plan.shards_per_pass() * passes.count, " shards are there"));
+              std::uint64_t{all.plan.shards_per_pass()} * passes.count, " shards are there"));
   }
   note(size_words(all.plan, all.tracks, passes));
 }
