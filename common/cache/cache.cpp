@@ -149,7 +149,7 @@ Cache::Cache(std::filesystem::path directory) : directory_(std::move(directory))
         const ShardSpan span = plan.layout().span_of(number);
         const auto attribute = attributes(file, kRecipesFormat);
         expect(file, attribute, "plan", plan.hash());
-        expect(file, attribute, "pass", span.key.pass);
+        expect(file, attribute, "pass", plan.layout().pass_of(number));
         expect(file, attribute, "shard", span.key.shard);
         expect_dataset(file, "recipe", "|V40", {span.views}, plan.options().group);
         expect_dataset(file, "picture_hash", "<u8", {span.groups}, span.groups);
@@ -271,7 +271,7 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
     const ShardSpan span = shards.span_of(number);
     const auto attribute = attributes(file, kShardFormat);
     expect_track(file, attribute, wanted);
-    expect(file, attribute, "pass", span.key.pass);
+    expect(file, attribute, "pass", shards.pass_of(number));
     expect(file, attribute, "shard", span.key.shard);
     for (std::size_t i = 0; i < layout.size(); ++i) {
       const ArrayLayout& array = layout[i];

@@ -73,7 +73,8 @@ const Container& ShardDirectory::open(std::uint64_t number) const {
 
 std::vector<std::uint32_t> ShardDirectory::complete_passes(const ShardLayout& layout) const {
   std::map<std::uint64_t, std::uint32_t> there;
-  for (const std::uint64_t number : numbers_) ++there[layout.pass_of(number)];
+  for (const std::uint64_t number : numbers_)
+    if (layout.has_pass_of(number)) ++there[layout.pass_of(number)];
   std::vector<std::uint32_t> passes;
   for (const auto& [pass, shards] : there)
     if (shards == layout.shards_per_pass()) passes.push_back(static_cast<std::uint32_t>(pass));

@@ -14,6 +14,8 @@ struct IndexRecord {
   IndexDepth depth = IndexDepth::kHeaders;
   PictureCounts counts;
   double hold_out = 0;  ///< share of the folder that is held out of the index (hold_out.h)
+  bool copied =
+      false;  ///< from the cache that this one was recoded or packed from: no extraction has prepared this one
   bool operator==(const IndexRecord&) const = default;
 };
 
@@ -26,6 +28,14 @@ std::optional<IndexRecord> read_index_record(const std::filesystem::path& direct
 /// Publishes the record unless an equal one exists. Throws Error.
 void write_index_record(const std::filesystem::path& directory, const std::string& index_hash,
                         const IndexRecord& record);
+
+/// The record as the text of a file for a copy of the cache, marked as copied; nullopt where read_index_record() finds
+/// none. Throws Error as that does.
+std::optional<std::string> copied_index_record(const std::filesystem::path& directory, const std::string& index_hash);
+
+/// Whether an extraction wrote a record in this cache directory, of whatever index. Also for a damaged one; not for a
+/// copied one.
+bool has_own_index_record(const std::filesystem::path& directory);
 
 /// "headers", "decode".
 const char* name_of(IndexDepth depth);

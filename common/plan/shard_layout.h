@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <compare>
 #include <cstdint>
+#include <limits>
 
 namespace vitrine {
 
@@ -52,8 +53,11 @@ struct ShardLayout {
   constexpr ShardKey key_of(std::uint64_t number) const {
     return {static_cast<std::uint32_t>(pass_of(number)), static_cast<std::uint32_t>(number % shards_per_pass())};
   }
-  /// Numbers from untrusted files may give 2^32 or more.
+  /// Numbers from untrusted files may give 2^32 or more: no pass, and key_of() and span_of() give another's.
   constexpr std::uint64_t pass_of(std::uint64_t number) const { return number / shards_per_pass(); }
+  constexpr bool has_pass_of(std::uint64_t number) const {
+    return pass_of(number) <= std::numeric_limits<std::uint32_t>::max();
+  }
 
   /// The number of the shard that holds a group, and the group's position in it.
   constexpr std::uint64_t number_of(GroupKey key) const {

@@ -13,7 +13,7 @@
 #include "common/base/progress.h"
 #include "common/codec/make_codec.h"
 #include "common/codec/transform/encoder/calibrator.h"
-#include "common/teacher/left_out_views.h"
+#include "common/cache/left_out_views.h"
 #include "common/teacher/one_thread_each.h"
 
 namespace vitrine {

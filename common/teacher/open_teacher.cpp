@@ -112,6 +112,12 @@ VitHints hints_of(const TeacherOptions& options, const TeacherCard& card) {
   return hints;
 }
 
+void note_interpolation(const std::string& interpolation, const std::string& source, OpenedTeacher& teacher) {
+  if (interpolation.empty() || interpolation == "bicubic") return;
+  teacher.notes.push_back(
+      text(source, " names ", interpolation, " interpolation; views are resized with bicubic, as the cache records"));
+}
+
 void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
   teacher.notes.insert(teacher.notes.end(), card.notes.begin(), card.notes.end());
   if (card.files.empty()) return;
@@ -129,9 +135,7 @@ void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
   filling.take("crop_pct", &TeacherOptions::crop_pct, card.crop_pct, source);
   filling.take("crop_mode", &TeacherOptions::crop_mode, card.crop_mode, source);
   filling.take("license", &TeacherOptions::license, card.license, source);
-  if (card.interpolation && *card.interpolation != "bicubic")
-    teacher.notes.push_back(text(source, " names ", *card.interpolation,
-                                 " interpolation; views are resized with bicubic, as the cache records"));
+  note_interpolation(card.interpolation.value_or(""), source, teacher);
   teacher.classes = card.class_names;
 }
 
@@ -247,6 +251,7 @@ OpenedTeacher open_module(const TeacherOptions& given, c10::Device device) {
   out.normalisation_recorded = out.options.mean == card.mean && out.options.stddev == card.stddev;
   filling.take("crop_pct", &TeacherOptions::crop_pct, told(card.crop_pct), given.module);
   if (!card.license.empty()) filling.take("license", &TeacherOptions::license, told(card.license), given.module);
+  note_interpolation(card.interpolation, given.module, out);
   if (out.options.crop_mode.empty()) out.options.crop_mode = "center";
   out.network = std::move(module);
   return out;

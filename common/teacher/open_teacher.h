@@ -34,9 +34,9 @@ std::string teacher_sha256(const std::string& file, const std::string& zero_shot
 /// The name of a teacher that has no other: its file's without the ending, its folder's with or without a slash behind.
 std::string teacher_file_name(std::string file);
 
-/// A key that is set wins over config.json, that over the architecture's table, that over the tensors; a set key that
-/// disagrees with config.json is noted. Throws Error if neither or both of weights and module are given, for a module
-/// without allow_module, and for weights that do not fit.
+/// A key that is set wins over metadata that vitrine-train wrote into the weight file, that over config.json, that over
+/// the architecture's table, that over the tensors; a later source that disagrees is noted. Throws Error if neither or
+/// both of weights and module are given, for a module without allow_module, and for weights that do not fit.
 OpenedTeacher open_teacher(const TeacherOptions& options, c10::Device device);
 
 }  // namespace vitrine

@@ -36,6 +36,7 @@ class ZeroShotNetwork : public TeacherNetwork {
   const NetworkShape& shape() const override { return shape_; }
   ArchitectureRecord record() const override { return tower_->record(); }
   double forward_bytes(std::uint32_t views) const override { return tower_->forward_bytes(views); }
+  bool has_rollout() const override { return tower_->has_rollout(); }
   /// `embedding` of the outputs is the image embedding, not normalised.
   TeacherOutputs forward(const at::Tensor& x, const TeacherTaps& taps) const override;
 

@@ -123,6 +123,7 @@ std::string size_words(const Plan& plan, const std::vector<TrackInfo>& tracks, P
 
 void remove_leftovers(const fs::path& cache, const std::vector<TrackInfo>& tracks) {
   remove_abandoned(cache);
+  remove_abandoned(cache / teacher_of(tracks.front()));
   for (const TrackInfo& track : tracks) remove_abandoned(cache / track.directory());
 }
 
@@ -173,8 +174,8 @@ void describe_preparation(const ExtractOptions& options, const Teacher& teacher,
     for (const std::uint64_t shard : list_shard_numbers(fs::path(options.cache) / track.directory()))
       present += shard / all.plan.shards_per_pass() >= passes.first &&
                  shard / all.plan.shards_per_pass() < passes.first + passes.count;
-    note(text("track: ", track.directory(), ", ", present, " of ", all.plan.shards_per_pass() * passes.count,
-              " shards are there"));
+    note(text("track: ", track.directory(), ", ", present, " of ",
+              std::uint64_t{all.plan.shards_per_pass()} * passes.count, " shards are there"));
   }
   note(size_words(all.plan, all.tracks, passes));
 }

@@ -16,7 +16,7 @@
 #include "common/cache/shard_draft.h"
 #include "common/cache/writer.h"
 #include "common/image/left_out.h"
-#include "common/teacher/left_out_views.h"
+#include "common/cache/left_out_views.h"
 #include "common/teacher/one_thread_each.h"
 #include "extract/run/recipes.h"
 #include "extract/run/shard_line.h"

@@ -77,7 +77,11 @@ RunResult run_part(const ExtractOptions& options, const std::string& part, const
   note(text("plan ", plan.hash().substr(0, 12), ": ", words_of_passes(plan, options.passes), ", part ", part, ", ",
             counted(*start.workers, "worker")));
   remove_abandoned(cache.directory() / "recipes");
-  for (const TrackInfo& track : tracks) remove_abandoned(cache.directory() / track.directory());
+  for (const TrackInfo& track : tracks) {
+    const fs::path directory = cache.directory() / track.directory();
+    remove_abandoned(directory.parent_path());  // the teacher's
+    remove_abandoned(directory);
+  }
   const ShardNotes notes{teacher.outputs().front().made_with};
   const Extractor extractor(options.cache, plan, teacher, views, std::move(ready), notes, *start.workers);
   RunResult result{extractor.run(shards, stop), tracks};

@@ -100,6 +100,29 @@ TEST_CASE("a shard directory is listed without opening or stat-ing files, until 
   CHECK(looks - listing < 20);
 }
 
+TEST_CASE("a file whose number is beyond the last pass counts for none, and is not read as another pass's") {
+  const TemporaryDirectory directory;
+  PlanOptions options = sample_options();
+  options.shard_groups = 3;
+  const Plan plan(sample_index(11), options);
+  REQUIRE(plan.shards_per_pass() == 1);
+  write_sample(directory.path(), plan, 1);
+  const std::uint64_t stray = std::uint64_t{1} << 32;  // 0 as a 32-bit number
+  const std::filesystem::path recipes = directory / "recipes", track = directory / sample_tracks(plan)[0].directory();
+  for (const std::filesystem::path& folder : {recipes, track})
+    std::filesystem::copy_file(folder / "00000.h5", folder / shard_file_name(stray));
+  const Cache whole(directory.path());
+  CHECK(whole.recipe_passes() == std::vector<std::uint32_t>{0});
+  CHECK_THROWS_WITH_AS(whole.recipe_directory().open(stray), doctest::Contains("4294967296"), Error);
+  const TrackReader reader(whole, whole.tracks()[0]);
+  REQUIRE(directory / reader.track().directory() == track);
+  CHECK_THROWS_WITH_AS(reader.shard_directory().open(stray), doctest::Contains("4294967296"), Error);
+  for (const std::filesystem::path& folder : {recipes, track}) std::filesystem::remove(folder / "00000.h5");
+  const Cache without(directory.path());
+  CHECK(without.recipe_passes().empty());
+  CHECK_FALSE(TrackReader(without, without.tracks()[0]).has_pass(0));
+}
+
 TEST_CASE("complete passes are computed once, and reading valid recipes builds no messages") {
   const TemporaryDirectory directory;
   PlanOptions options = sample_options();

@@ -2,8 +2,11 @@
 #include <sys/stat.h>
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <thread>
 
@@ -114,6 +117,24 @@ TEST_CASE("a preparation killed anywhere leaves complete files and no prepared.j
   CHECK(kills > 4);
   REQUIRE(fixture.prepare("killed").exit_code == 0);
   CHECK((fixture.files("killed") == expected));
+}
+
+TEST_CASE("what a process left that was killed while it wrote the teacher's check is removed") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.prepare("cache").exit_code == 0);
+  const Files expected = fixture.files("cache");
+  const auto score =
+      std::ranges::find_if(expected, [](const auto& file) { return file.first.ends_with("/check.json"); });
+  REQUIRE(score != expected.end());
+  const std::filesystem::path half = fixture.root / "cache" / (score->first + ".part.elsewhere.7.8.0");
+  for (const bool prepares : {true, false}) {
+    CAPTURE(prepares);
+    write_whole(half, "half");
+    std::filesystem::last_write_time(half, std::filesystem::file_time_type::clock::now() - std::chrono::hours(25));
+    const CommandResult result = prepares ? fixture.prepare("cache") : fixture.extract("cache", {"part=1/1"});
+    CHECK(result.exit_code == 0);
+    CHECK_FALSE(std::filesystem::exists(half));
+  }
 }
 
 TEST_CASE("a basis left by a killed preparation with other settings is not used") {

@@ -110,7 +110,7 @@ void seed_records(const Seeds& seeds) {
       "{\"name\":\"00001.h5\",\"bytes\":6,\"xxh3\":\"0000000000000008\"}\n");
   add(RecordCase::kIndexRecord, "index_record.json",
       text("{\"format\":\"vitrine index record\",\"version\":1,\"index\":\"", std::string(64, '0'),
-           "\",\"depth\":\"decode\",\"looked_at\":7,\"rotated\":1,\"deep_grey\":0}\n"));
+           "\",\"depth\":\"decode\",\"looked_at\":7,\"rotated\":1,\"grey16\":0}\n"));
 }
 
 void seed_run_files(const Seeds& seeds) {

@@ -14,11 +14,13 @@
 #include "common/image/views.h"
 #include "common/image/write.h"
 #include "tests/image/samples.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
 using vitrine::testing::as_string;
 using vitrine::testing::gradient;
+using vitrine::testing::has;
 using vitrine::testing::read_whole;
 using vitrine::testing::TemporaryDirectory;
 using vitrine::testing::write_whole;
@@ -87,6 +89,28 @@ TEST_CASE("an index record of a newer version is refused and kept, a damaged one
     write_index_record(root.path(), "abc", record);
     CHECK(read_index_record(root.path(), "abc") == record);
   }
+}
+
+TEST_CASE("a copied index record says so, and is no record of an extraction until one replaces it") {
+  const TemporaryDirectory root, copy;
+  CHECK(!has_own_index_record(root.path()));
+  CHECK(!copied_index_record(root.path(), "abc"));
+  const IndexRecord record{IndexDepth::kDecode, {1, 2, 3}, 0.1};
+  write_index_record(root.path(), "abc", record);
+  CHECK(has_own_index_record(root.path()));
+  CHECK(has(read_whole(root / kIndexRecordFile), "\"grey16\": 2"));
+  REQUIRE(copied_index_record(root.path(), "abc"));
+  CHECK(!copied_index_record(root.path(), "abd"));
+  write_whole(copy / kIndexRecordFile, *copied_index_record(root.path(), "abc"));
+  CHECK(!has_own_index_record(copy.path()));
+  IndexRecord marked = record;
+  marked.copied = true;
+  CHECK(read_index_record(copy.path(), "abc") == marked);
+  CHECK(copied_index_record(copy.path(), "abc") == copied_index_record(root.path(), "abc"));
+  write_index_record(copy.path(), "abc", record);
+  CHECK(has_own_index_record(copy.path()));
+  write_whole(copy / kIndexRecordFile, "{");
+  CHECK(has_own_index_record(copy.path()));
 }
 
 TEST_CASE("without free file handles the scan and the run stop, and no picture is left out") {

@@ -188,6 +188,7 @@ TEST_CASE("tensors that reach out of their storages are refused") {
   CHECK(has(refused(strided(kTwo, kZero, "K\2\x85", "K\1K\1\x86")), "more sizes than strides"));
   CHECK(has(refused(strided(kTwo, kZero, "N", "K\1\x85")), "not a list of numbers"));
   CHECK(has(refused(strided(kTwo, kZero, "J\xff\xff\xff\xff\x85", "K\1\x85")), "non-negative"));
+  CHECK(has(refused(strided(kTwo, kZero, "\x8a\1\xff\x85"s, "K\1\x85")), "non-negative"));  // of one byte
   CHECK(has(refused(strided(kTwo, "N", "K\2\x85", "K\1\x85")), "offset"));
   CHECK(has(refused(strided("N", kZero, "K\2\x85", "K\1\x85")), "no storage of its own"));
   CHECK(has(refused(strided("K\3", kZero, "K\2\x85", "K\1\x85")), "storage \"0\" has 8 bytes, its tensors need 12"));

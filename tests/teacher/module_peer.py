@@ -1,5 +1,6 @@
 """Teachers that Vitrine does not build itself: exports timm's ConvNeXt and a ViT, extracts a cache from each, and holds the cached
 values against the model in PyTorch on the same pictures."""
+import json
 import os
 import pathlib
 import subprocess
@@ -165,6 +166,16 @@ def main():
         with torch.no_grad():
             head = vit.head(batch.targets["embedding"])
         assert (head - batch.targets["logits"]).abs().max() <= 1e-5 * head.abs().max(), "the head is not in FP32"
+
+        # Views are resized with bicubic whatever the model was trained with, which is said.
+        extra = {"vitrine.json": ""}
+        module = torch.jit.load(folder / "vit.pt", _extra_files=extra)
+        card = json.loads(extra["vitrine.json"])
+        torch.jit.save(module, folder / "other.pt", _extra_files={"vitrine.json": json.dumps(card | {"interpolation": "bilinear"})})
+        for name, said in [("vit", False), ("other", True)]:
+            code, out = run(BIN / "vitrine-extract", config(folder, folder / f"{name}.pt", f"resized_{name}", ""), "--allow", "module",
+                            "--dry-run")
+            assert code == 0 and (f"{name}.pt names bilinear interpolation; views are resized with bicubic" in out) == said, out
 
         before = (folder / "half.pt").read_bytes()
         for block in (-1, 99):

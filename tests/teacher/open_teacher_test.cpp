@@ -94,6 +94,30 @@ TEST_CASE("a key that is set overrides config.json, and the difference is noted"
   CHECK_FALSE(teacher.normalisation_recorded);
 }
 
+TEST_CASE("what vitrine-train wrote into the weight file counts before config.json, and a key before both") {
+  Folder folder;
+  folder.options.heads = 0;
+  save_safetensors(folder.weights, load_safetensors(folder.weights),
+                   {{"vitrine.kind", "vit"},
+                    {"vitrine.heads", "2"},
+                    {"vitrine.mean", "[0.7, 0.8, 0.9]"},
+                    {"vitrine.std", "[0.4, 0.5, 0.6]"},
+                    {"vitrine.crop_pct", "0.95"}});
+  folder.describe(kCard);
+  OpenedTeacher teacher = folder.open();
+  CHECK(teacher.options.heads == 2);
+  CHECK(teacher.options.mean == std::vector<double>{0.7, 0.8, 0.9});
+  CHECK(teacher.options.crop_pct == 0.95);
+  CHECK(teacher.options.license == "apache-2.0");  // only config.json has one
+  CHECK(has(all(teacher.notes), "teacher.mean = [0.7 0.8 0.9], although config.json says [0.1 0.2 0.3]"));
+  CHECK(has(all(teacher.notes), "teacher.crop_pct = 0.95, although config.json says 0.8"));
+  CHECK_FALSE(has(all(teacher.notes), "teacher.std"));
+  folder.options.mean = {0.5, 0.5, 0.5};
+  teacher = folder.open();
+  CHECK(teacher.options.mean == std::vector<double>{0.5, 0.5, 0.5});
+  CHECK(has(all(teacher.notes), "although the file's metadata says [0.7 0.8 0.9]"));
+}
+
 TEST_CASE("transformers' layer_norm_eps is the network's") {
   const Folder folder;
   const at::Tensor x = at::randn({1, 3, 32, 32}) * 1e-3;

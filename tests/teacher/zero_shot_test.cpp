@@ -93,6 +93,24 @@ TEST_CASE("zero-shot logits are scaled cosines of the image embedding and the cl
   }
 }
 
+TEST_CASE("a tower with class texts gives the attention rollouts that it gives without") {
+  Tower tower(6);
+  tower.save_texts({{"text", at::randn({3, 6})}, {"logit_scale", at::scalar_tensor(100.0f)}});
+  tower.taps = {.attention = {0, -1}, .attention_rollout = true};
+  tower.taps.attention_encoding = "fp32";
+  const Teacher teacher(tower.options, tower.taps);
+  REQUIRE(teacher.outputs().size() == 3);
+  CHECK(teacher.outputs()[1].rollout);
+  TeacherOptions bare = tower.options;
+  bare.zero_shot = "";
+  const std::vector<std::vector<float>> found = teacher.run(pictures(), 4),
+                                        own = Teacher(bare, tower.taps).run(pictures(), 4);
+  REQUIRE(own.size() == 3);
+  CHECK(found[0].size() == 4u * 3);
+  CHECK(found[1] == own[1]);
+  CHECK(found[2] == own[2]);
+}
+
 TEST_CASE("class texts that do not fit are refused with the file and what is wrong") {
   const Tower tower(6);
   const at::Tensor scale = at::scalar_tensor(100.0f), text = at::randn({3, 6});

@@ -13,6 +13,7 @@
 #include "common/base/hash.h"
 #include "common/base/local_ranks.h"
 #include "common/base/progress.h"
+#include "common/cache/left_out_views.h"
 #include "common/cache/shard_directory.h"
 #include "common/cache/teacher_score.h"
 #include "common/cache/track.h"
@@ -20,6 +21,8 @@
 #include "common/codec/make_codec.h"
 #include "common/codec/transform/basis.h"
 #include "common/codec/transform/encoder/calibrator.h"
+#include "common/image/index_record.h"
+#include "common/image/left_out.h"
 #include "tools/inspect/file_check.h"
 #include "tools/inspect/track_state.h"
 
@@ -58,10 +61,20 @@ void copy_recipes(const Cache& cache, const fs::path& to, const std::vector<std:
   refresh_manifest(to / "recipes", made);
 }
 
-// Uses the first views of the source in group order, so every call gives the same basis.
-std::shared_ptr<const FeatureBasis> calibrate(const TrackReader& reader, const Plan& plan,
+// What the images of the index were chosen by: without it, a later scan would take in files that the source's left out.
+void copy_index_records(const Cache& cache, const fs::path& to) {
+  const std::string hash = cache.index().hash();
+  if (const auto record = copied_index_record(cache.directory(), hash); record && !read_index_record(to, hash))
+    publish(to / kIndexRecordFile, *record);
+  add_left_out(to / kLeftOutFile, read_left_out(cache.directory() / kLeftOutFile));
+}
+
+// Uses the first views of the source in group order, so every call gives the same basis. As in an extraction, views
+// that are left out do not count.
+std::shared_ptr<const FeatureBasis> calibrate(const Cache& cache, const TrackReader& reader,
                                               const RecodeOptions& options) {
   const TrackInfo& track = reader.track();
+  const Plan& plan = cache.plan();
   const std::uint32_t group = plan.options().group;
   Calibrator calibrator(track.shape[0], track.shape[1], track.shape[2]);
   TrackReader::Scratch scratch;
@@ -71,7 +84,8 @@ std::shared_ptr<const FeatureBasis> calibrate(const TrackReader& reader, const P
     for (std::uint32_t g = 0; g < span.groups; ++g) {
       if (calibrator.views() >= options.calibration_views) break;
       reader.read(span.group(g), scratch, values);
-      calibrator.add(values, group);
+      const std::vector<float> kept = without_left_out(cache.recipes(span.group(g)), values);
+      if (!kept.empty()) calibrator.add(kept, static_cast<std::uint32_t>(kept.size() / track.view_values()));
     }
   }
   return std::make_shared<const FeatureBasis>(calibrator.finish(options.codec.max_error, group));
@@ -85,11 +99,11 @@ std::optional<TrackInfo> made_before(const fs::path& to, const TrackInfo& track)
 }
 
 // The basis of an earlier call, else a new one. Not recomputed, as the source may have gained shards that change it.
-std::shared_ptr<const FeatureBasis> find_basis(const TrackReader& reader, const Plan& plan,
+std::shared_ptr<const FeatureBasis> find_basis(const Cache& cache, const TrackReader& reader,
                                                const std::optional<TrackInfo>& before, const RecodeOptions& options) {
   const fs::path path = options.to / basis_path(reader.track());
   if (path_exists(path)) return std::make_shared<const FeatureBasis>(read_basis(path));
-  auto basis = calibrate(reader, plan, options);
+  auto basis = calibrate(cache, reader, options);
   if (before && before->codec.encoding == Encoding::kTransform && before->codec.max_error == options.codec.max_error &&
       before->codec.basis != basis->hash())
     throw Error(ErrorKind::kInput,
@@ -124,10 +138,7 @@ class Recoder {
   // Throws Error when the codec cannot encode the shard's first group.
   void try_first_group(std::uint64_t number) const {
     const Plan& plan = cache_.plan();
-    TrackReader::Scratch scratch;
-    std::vector<float> source(to_.view_values() * plan.options().group);
-    reader_.read(plan.layout().span_of(number).group(0), scratch, source);
-    codec_->encode(source, plan.options().group);
+    codec_->encode(targets_of(plan.layout().span_of(number).group(0)), plan.options().group);
   }
 
   // Recodes one shard; adds its losses to `loss` in group order.
@@ -139,9 +150,8 @@ class Recoder {
     std::vector<CodecLoss> losses(count);
     arena_.execute([&] {
       tbb::parallel_for(std::uint32_t{0}, count, [&](std::uint32_t g) {
-        TrackReader::Scratch scratch;
-        std::vector<float> source(to_.view_values() * views), again(source.size());
-        reader_.read(span.group(g), scratch, source);
+        const std::vector<float> source = targets_of(span.group(g));
+        std::vector<float> again(source.size());
         groups[g] = codec_->encode(source, views);
         std::vector<std::span<const std::byte>> bytes;
         for (const Array& array : groups[g]) bytes.emplace_back(array.bytes);
@@ -160,6 +170,15 @@ class Recoder {
   }
 
  private:
+  // Views that are left out are as blank as in an extraction, whatever the source's encoding made of them.
+  std::vector<float> targets_of(GroupKey key) const {
+    TrackReader::Scratch scratch;
+    std::vector<float> values(to_.view_values() * cache_.plan().options().group);
+    reader_.read(key, scratch, values);
+    blank_left_out(cache_.recipes(key), values, basis_.get());
+    return values;
+  }
+
   const Cache& cache_;
   const TrackReader& reader_;
   const TrackInfo& to_;
@@ -227,7 +246,7 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   std::shared_ptr<const FeatureBasis> basis;
   if (track.codec.encoding == Encoding::kTransform) {
     const std::optional<TrackInfo> before = made_before(to, track);
-    basis = find_basis(reader, cache.plan(), before, options);
+    basis = find_basis(cache, reader, before, options);
     track.codec.basis = basis->hash();
     track.calibration_views = basis->views;
   }
@@ -235,6 +254,7 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   Recoder recoder(cache, reader, track, basis, workers);
   recoder.try_first_group(numbers.front());  // fails before anything is written
   create_cache(to, cache.index(), cache.plan());
+  copy_index_records(cache, to);
   create_track(to, track, basis.get());
   const std::string teacher = teacher_directory(track);
   if (const auto score = read_teacher_score(cache.directory(), teacher)) write_teacher_score(to, teacher, *score);

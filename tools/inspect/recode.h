@@ -33,10 +33,11 @@ struct Recoded {
   CodecLoss loss;  ///< of this call's shards, relative to the source, whose own error is not included
 };
 
-/// Creates `to` with the index, plan and recipes of `cache` (the same bytes), and recodes every existing shard of
-/// `from`. The bytes depend only on the source and the options, not on workers or interruptions; repeating the call
-/// resumes. Throws Error when `to` is the cache itself or has another plan or another track of that name, when the
-/// codec cannot encode such targets, and for damaged files.
+/// Creates `to` with the index, plan and recipes of `cache` (the same bytes), what it records of its images, and
+/// recodes every existing shard of `from`. Views that are left out get blank targets (left_out_views.h). The bytes
+/// depend only on the source and the options, not on workers or interruptions; repeating the call resumes. Throws Error
+/// when `to` is the cache itself or has another plan or another track of that name, when the codec cannot encode such
+/// targets, and for damaged files.
 Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& options);
 
 }  // namespace vitrine

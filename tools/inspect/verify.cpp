@@ -80,7 +80,8 @@ void add_incomplete(const std::string& directory, const std::vector<ShardFile>& 
   std::map<std::uint64_t, std::uint32_t> there;
   for (const PassRange& range : prepared)
     for (std::uint64_t pass = range.first; pass < range.past(); ++pass) there[pass] = 0;
-  for (const ShardFile& shard : shards) ++there[layout.pass_of(shard.number)];
+  for (const ShardFile& shard : shards)
+    if (layout.has_pass_of(shard.number)) ++there[layout.pass_of(shard.number)];
   for (const auto& [pass, count] : there)
     if (const std::uint32_t all = layout.shards_per_pass(); count < all)
       incomplete.push_back({directory, static_cast<std::uint32_t>(pass), all - count, all});

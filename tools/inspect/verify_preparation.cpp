@@ -12,9 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Act two writes recipes, and only in a prepared cache; only act one writes index_record.json.
+// Act two writes recipes, and only in a prepared cache; only act one writes an index_record.json that is no copy.
 bool was_prepared(const fs::path& directory) {
-  return path_exists(directory / kIndexRecordFile) && ShardDirectory(directory / "recipes", nullptr).count() > 0;
+  return has_own_index_record(directory) && ShardDirectory(directory / "recipes", nullptr).count() > 0;
 }
 
 bool fits_plan(const Preparation& preparation, const Plan& plan) {

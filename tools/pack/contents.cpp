@@ -12,6 +12,7 @@
 #include "common/cache/preparation.h"
 #include "common/cache/shard_directory.h"
 #include "common/cache/teacher_score.h"
+#include "common/image/index_record.h"
 #include "common/image/left_out.h"
 #include "tools/inspect/gap.h"
 #include "tools/inspect/track_state.h"
@@ -51,7 +52,8 @@ Gap gap_of(const Cache& cache, const std::string& directory, const std::vector<P
   const ShardLayout layout = cache.plan().layout();
   const std::vector<std::uint64_t> there = list_shard_numbers(cache.directory() / directory);
   std::set<std::uint64_t> passes;
-  for (const std::uint64_t number : there) passes.insert(layout.pass_of(number));
+  for (const std::uint64_t number : there)
+    if (layout.has_pass_of(number)) passes.insert(layout.pass_of(number));
   for (const PassRange& range : prepared)
     for (std::uint64_t pass = range.first; pass < range.past(); ++pass) passes.insert(pass);
   Gap gap{directory, {}, {}};
@@ -80,7 +82,7 @@ std::vector<Gap> gaps_of(const Cache& cache, const TrackNames& names, const std:
   }
   Gap recipes{kRecipes, {}, {}};
   for (const std::uint64_t number : views) {
-    if (cache.recipe_directory().holds(number)) continue;
+    if (cache.recipe_directory().holds(number) || !cache.plan().layout().has_pass_of(number)) continue;
     recipes.shards.push_back(number);
     const auto pass = static_cast<std::uint32_t>(cache.plan().layout().pass_of(number));
     if (recipes.passes.empty() || recipes.passes.back() != pass) recipes.passes.push_back(pass);
@@ -203,6 +205,8 @@ std::vector<PackedFile> pack_contents(const Cache& cache, const TrackNames& name
   };
   add_file("index.h5");
   add_file("plan.json");
+  if (const auto record = copied_index_record(cache.directory(), cache.index().hash()))
+    files.push_back(from_text(kIndexRecordFile, *record));
   add_if_there(kLeftOutFile);
   std::set<std::string> teachers;
   for (const ShardFiles& shards : directories) {

@@ -26,8 +26,9 @@ struct PackedFile {
 };
 
 /// The files of a pack, in reading order: card, index, plan, settings and lists of all tracks, then shard by shard the
-/// recipes and every track's targets. Left out: what only an extraction needs (prepared.json, index_record.json),
-/// temporary files, those that a repair has set aside, and unknown ones. A function of the cache's files.
+/// recipes and every track's targets. The index's record is marked as copied. Left out: prepared.json, which only an
+/// extraction needs, temporary files, those that a repair has set aside, and unknown ones. A function of the cache's
+/// files.
 ///
 /// Sizes and hashes of shards are those that their writers recorded; files without a record are read. The tables of all
 /// shards are read and checked. Throws Error: of kind kInput, naming the commands that finish the extraction, when

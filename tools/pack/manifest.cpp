@@ -12,6 +12,7 @@
 #include "common/cache/shard_directory.h"
 #include "common/cache/teacher_score.h"
 #include "common/cache/track.h"
+#include "common/image/index_record.h"
 #include "common/image/left_out.h"
 #include "tools/pack/tar.h"
 
@@ -61,7 +62,8 @@ std::uint64_t hash_of(const JsonFields& file) {
 bool is_pack_path(std::string_view path) {
   const std::size_t slash = path.find('/');
   if (slash == std::string_view::npos)
-    return path == kCardFile || path == "index.h5" || path == "plan.json" || path == kLeftOutFile;
+    return path == kCardFile || path == "index.h5" || path == "plan.json" || path == kIndexRecordFile ||
+           path == kLeftOutFile;
   const std::string_view first = path.substr(0, slash), rest = path.substr(slash + 1);
   if (first == "recipes") return is_shard_or(rest, {kManifestName});
   if (!is_plain_name(first) || !is_teacher_directory(std::string(first))) return false;

@@ -11,7 +11,7 @@
 #include "common/codec/transform/transform_codec.h"
 #include "common/image/views.h"
 #include "common/teacher/calibrate.h"
-#include "common/teacher/left_out_views.h"
+#include "common/cache/left_out_views.h"
 #include "train/targets/track_values.h"
 
 namespace vitrine {

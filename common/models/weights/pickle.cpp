@@ -120,7 +120,7 @@ class PickleMachine {
       make(PickleKind::kOther);
       return;
     }
-    std::uint64_t value = !taken.empty() && taken.back() < 0 ? ~std::uint64_t{0} : 0;
+    std::uint64_t value = !taken.empty() && (taken.back() & 0x80) != 0 ? ~std::uint64_t{0} : 0;
     std::memcpy(&value, taken.data(), taken.size());
     make_integer(static_cast<std::int64_t>(value));
   }

@@ -7,7 +7,14 @@
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
+#include "common/base/philox.h"
 #include "common/cache/writer.h"
+#include "common/codec/transform/encoder/calibrator.h"
+#include "common/image/index_record.h"
+#include "common/image/left_out.h"
+#include "common/image/scan.h"
+#include "common/image/scan_report.h"
+#include "common/image/write.h"
 #include "tests/support/message.h"
 #include "tests/tools/inspect/damaged.h"
 #include "tools/inspect/file_check.h"
@@ -33,6 +40,17 @@ std::vector<float> read_group(const Cache& cache, const std::string& name, Group
   std::vector<float> values(reader.track().view_values() * cache.plan().options().group);
   reader.read(key, scratch, values);
   return values;
+}
+
+// A PNG of noise; `damaged`: in its middle, where only decoding finds it.
+std::string noisy_png(std::uint32_t number, bool damaged) {
+  Image image(40, 40);
+  RandomStream draws(number, Purpose::kSample);
+  for (auto& value : image.rgb) value = static_cast<std::uint8_t>(draws.bits());
+  const std::vector<std::byte> bytes = encode_png(image);
+  std::string png(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (damaged) png[png.size() / 2] = static_cast<char>(png[png.size() / 2] ^ 1);
+  return png;
 }
 
 // Runs a command printed by repair, with the sample as its source.
@@ -293,6 +311,86 @@ TEST_CASE("recipes with more left-out views than at the last recoding are copied
       Error);
   CHECK((recorded_views(options.to, sample.plan, 0, 0).left_out == more));
   for (const auto& [name, bytes] : before) CHECK(files_below(options.to).at(name) == bytes);
+}
+
+TEST_CASE("views that are left out are blank after recoding, and the basis is calibrated without them") {
+  const SampleCache sample;
+  // One of the four views of each group; the source has random values there.
+  const auto left_out = [](GroupKey key) { return (key.pass + key.group) % 4; };
+  for (std::uint32_t pass = 0; pass < 2; ++pass)
+    for (std::uint32_t shard = 0; shard < 2; ++shard) {
+      RecordedViews marked = recorded_views(sample.directory, sample.plan, pass, shard);
+      const ShardSpan span = sample.plan.layout().span_of(ShardKey{pass, shard});
+      for (std::uint32_t g = 0; g < span.groups; ++g) marked.left_out[g] = {left_out(span.group(g))};
+      write_recipes(sample.directory, sample.plan, pass, shard, marked, {}, Existing::kReplace);
+    }
+  const Cache cache(sample.directory);
+  const TrackInfo& from = cache.track("features.3");
+  const std::size_t each = from.view_values();
+  Calibrator calibrator(6, 2, 3);
+  for (const std::uint32_t pass : {0u, 1u})
+    for (std::uint32_t group = 0; group < 3; ++group) {
+      std::vector<float> values = read_group(cache, "features.3", {pass, group});
+      const auto blank = values.begin() + static_cast<std::ptrdiff_t>(left_out({pass, group}) * each);
+      values.erase(blank, blank + static_cast<std::ptrdiff_t>(each));
+      calibrator.add(values, 3);
+    }
+
+  RecodeOptions options{.to = sample.root / "small"};
+  options.codec = {.encoding = Encoding::kTransform, .max_error = 0.05};
+  const Recoded made = recode(cache, from, options);
+  CHECK(made.loss.worst_group <= 0.05);
+  CHECK(made.track.calibration_views == 2u * 3 * 3);
+  const FeatureBasis basis = read_basis(options.to / basis_path(made.track));
+  CHECK(basis.hash() == calibrator.finish(0.05, 4).hash());
+  RecodeOptions plain{.to = sample.root / "plain"};
+  plain.codec = {.encoding = Encoding::kFp16};
+  recode(cache, from, plain);
+  const Cache small(options.to), halves(plain.to);
+  for (const GroupKey key : {GroupKey{0, 0}, GroupKey{0, 2}, GroupKey{1, 1}}) {
+    const std::vector<float> means = read_group(small, "features.3", key),
+                             zeros = read_group(halves, "features.3", key);
+    const std::size_t first = left_out(key) * each;
+    for (std::size_t i = 0; i < each; ++i) {
+      CHECK(means[first + i] == doctest::Approx(basis.mean[i]));
+      CHECK(zeros[first + i] == 0);
+    }
+  }
+}
+
+TEST_CASE("what a cache records of its images is in its recoded copy, where a later scan finds the same images") {
+  const TemporaryDirectory root;
+  const std::filesystem::path images = root / "images", directory = root / "cache";
+  for (std::uint32_t i = 0; i < 6; ++i)
+    write_whole(images / (i % 2 == 0 ? "ant" : "bee") / (std::to_string(i) + ".png"), noisy_png(i, i == 4));
+  const FolderScan scan = scan_images(images, {.depth = IndexDepth::kDecode});
+  REQUIRE(scan.left_out.size() == 1);
+  REQUIRE(scan_images(images, {}).left_out.empty());  // its header is sound
+  const Plan plan(std::make_shared<const ImageIndex>(scan.index), sample_options());
+  const std::string hash = scan.index.hash();
+  write_sample(directory, plan, 1);
+  write_index_record(directory, hash, {scan.depth, scan.counts, 0.25});
+  write_left_out(directory / kLeftOutFile, scan.left_out);
+
+  const Cache cache(directory);
+  RecodeOptions options{.to = root / "second"};
+  options.codec = {.encoding = Encoding::kFp16};
+  recode(cache, cache.track("features.3"), options);
+  CHECK(read_whole(options.to / kLeftOutFile) == read_whole(directory / kLeftOutFile));
+  const KnownIndex known = known_index(options.to, read_index(options.to / "index.h5"));
+  CHECK(known.depth == IndexDepth::kDecode);
+  CHECK(known.counts == scan.counts);
+  CHECK(known.hold_out == 0.25);
+  for (const IndexDepth depth : {IndexDepth::kHeaders, IndexDepth::kDecode})
+    CHECK(scan_images(images, {.depth = depth}, known).index.hash() == hash);
+  CHECK(verify_cache(options.to, {}).findings.empty());
+
+  // The record of an extraction into the copy stays.
+  const IndexRecord own{IndexDepth::kHeaders, {0, 0, 5}, 0.25};
+  write_index_record(options.to, hash, own);
+  recode(cache, cache.track("attention.3"), options);
+  CHECK(read_index_record(options.to, hash) == own);
+  CHECK(read_whole(options.to / kLeftOutFile) == read_whole(directory / kLeftOutFile));
 }
 
 TEST_CASE("several threads write files and compare them with HDF5 concurrently") {

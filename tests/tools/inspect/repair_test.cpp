@@ -159,7 +159,8 @@ TEST_CASE("a sound track.json that contradicts all shards stays, as they do; onc
 TEST_CASE("only temporary files of dead writers are removed") {
   const SampleCache cache;
   const std::vector<std::string> left{kLogits + "00009.h5.part.elsewhere.12.ab.0", "plan.json.part.elsewhere.1.cd.3",
-                                      "recipes/shards.json.part.elsewhere.12.ab.1"};
+                                      "recipes/shards.json.part.elsewhere.12.ab.1",
+                                      kTiny + "check.json.part.elsewhere.12.ab.4"};
   const std::vector<std::string> kept{kLogits + "notes.part.1.old", kFeatures + "00001.h5.part.elsewhere.12.ab.2"};
   for (const std::string& file : left) write_whole(cache.path(file), "half");
   for (const std::string& file : kept) write_whole(cache.path(file), "half");

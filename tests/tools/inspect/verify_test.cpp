@@ -306,6 +306,15 @@ TEST_CASE("a pass with missing shards is reported, but is not damage") {
         nlohmann::json({{"directory", "recipes"}, {"pass", 1}, {"missing_shards", 1}, {"shards", 2}}));
 }
 
+TEST_CASE("a file whose number is beyond the last pass is a finding, and no pass is incomplete for it") {
+  const SampleCache cache;
+  const std::string stray = kLogits + shard_file_name(std::uint64_t{2} << 32);  // of pass 2^32
+  std::filesystem::copy_file(cache.path(kLogits + "00000.h5"), cache.path(stray));
+  const VerifyReport report = cache.verify();
+  CHECK(report.incomplete.empty());
+  CHECK(std::ranges::any_of(report.findings, [&](const Finding& finding) { return finding.file == stray; }));
+}
+
 TEST_CASE("something with a shard's name that is not a file is a finding") {
   const SampleCache cache;
   std::filesystem::create_directory(cache.path(kLogits + "00004.h5"));

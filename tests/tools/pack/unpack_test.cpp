@@ -1,6 +1,10 @@
 // Unpacking: what it makes, what it keeps after a stop, and checking.
 #include "tools/pack/unpack.h"
 
+#include "common/image/hold_out.h"
+#include "common/image/index_record.h"
+#include "common/image/left_out.h"
+#include "common/image/scan_report.h"
 #include "tests/support/message.h"
 #include "tests/tools/pack/packed.h"
 
@@ -39,6 +43,26 @@ TEST_CASE("an unpacked cache is the cache that was packed, and packs to the same
   pack(manifest_of(cache.plan.hash(), again), again, (cache.root / "again.tar").string());
   CHECK((read_whole(cache.root / "again.tar") == bytes));
   CHECK(unpack(cache.tar.string(), cache.target.string() + "/").kept == unpacked.files);  // nothing to do
+}
+
+TEST_CASE(
+    "an unpacked cache knows which share of the images was held out, how far they were checked and what is missing") {
+  const PackedCache cache;
+  const std::string hash = cache.plan.index().hash();
+  write_index_record(cache.directory, hash, {IndexDepth::kDecode, {1, 2, 3}, 0.1});
+  const std::vector<LeftOut> left_out{{"apple/x.jpg", "is cut off", LeftOutKind::kDamaged}};
+  write_left_out(cache.path(kLeftOutFile), left_out);
+  const std::string bytes = cache.packed();
+  unpack(cache.tar.string(), cache.target);
+  const KnownIndex known = known_index(cache.target, read_index(cache.target / "index.h5"));
+  CHECK(known.depth == IndexDepth::kDecode);
+  CHECK(known.left_out == left_out);
+  CHECK(has(message_of([&] { check_hold_out(cache.target.string(), known.hold_out, 0.2); }),
+            "was made with hold_out = 0.1, this run has 0.2"));
+  CHECK(verify_cache(cache.target, {}).findings.empty());  // no extraction prepared it
+  const std::vector<PackedFile> again = pack_contents(Cache(cache.target), {}, false);
+  pack(manifest_of(cache.plan.hash(), again), again, (cache.root / "again.tar").string());
+  CHECK((read_whole(cache.root / "again.tar") == bytes));
 }
 
 TEST_CASE("an unfinished cache can be moved and verified") {

@@ -17,7 +17,7 @@
 #include "common/image/left_out.h"
 #include "common/image/lost_pictures.h"
 #include "common/image/views.h"
-#include "common/teacher/left_out_views.h"
+#include "common/plan/recipe.h"
 #include "common/teacher/one_thread_each.h"
 #include "common/teacher/reopen.h"
 #include "common/teacher/teacher.h"

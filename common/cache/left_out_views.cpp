@@ -1,4 +1,4 @@
-#include "common/teacher/left_out_views.h"
+#include "common/cache/left_out_views.h"
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 // Placeholder targets of views that are left out.
-#ifndef VITRINE_COMMON_TEACHER_LEFT_OUT_VIEWS_H_
-#define VITRINE_COMMON_TEACHER_LEFT_OUT_VIEWS_H_
+#ifndef VITRINE_COMMON_CACHE_LEFT_OUT_VIEWS_H_
+#define VITRINE_COMMON_CACHE_LEFT_OUT_VIEWS_H_
 
 #include <cstddef>
 #include <span>
@@ -20,4 +20,4 @@ std::vector<float> without_left_out(std::span<const Recipe> recipes, std::vector
 
 }  // namespace vitrine
 
-#endif  // VITRINE_COMMON_TEACHER_LEFT_OUT_VIEWS_H_
+#endif  // VITRINE_COMMON_CACHE_LEFT_OUT_VIEWS_H_
