@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/image/exif.h"
@@ -349,6 +350,29 @@ TEST_CASE("every left-out file is listed with its kind, and none becomes a class
   CHECK((kinds(deep) == wanted));
   CHECK(counts_by_kind(deep.left_out) ==
         "2 damaged, 1 not a picture, 4 sidecar, 4 hidden, 4 junk folder, 2 dangling link, 1 link loop, 1 special file");
+}
+
+TEST_CASE("a link from inside a folder to one above it lists no image twice") {
+  const TemporaryDirectory root;
+  const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90));
+  for (const char* id : {"cat/a.jpg", "dog/b.jpg", "dog/sub/c.jpg"}) write_whole(root / id, jpeg);
+  std::filesystem::create_symlink(".", root / "dog/self");
+  std::filesystem::create_symlink("..", root / "dog/sub/up");
+  std::filesystem::create_symlink("../..", root / "dog/sub/top");
+  const auto ids = [](const FolderScan& scan) {
+    std::vector<std::string> out;
+    for (const ImageEntry& image : scan.index.images) out.push_back(image.id);
+    for (const LeftOut& entry : scan.left_out) {
+      CHECK(entry.kind == LeftOutKind::kLinkLoop);
+      out.push_back(entry.id);
+    }
+    return out;
+  };
+  using Ids = std::vector<std::string>;
+  CHECK((ids(scan_images(root.path(), {})) ==
+         Ids{"cat/a.jpg", "dog/b.jpg", "dog/sub/c.jpg", "dog/self/", "dog/sub/top/", "dog/sub/up/"}));
+  CHECK((ids(scan_images({root / "dog", {}, Labels::kNone}, {})) ==
+         Ids{"b.jpg", "sub/c.jpg", "sub/top/cat/a.jpg", "self/", "sub/top/dog/", "sub/up/"}));
 }
 
 TEST_CASE("a huge file that is not a picture is not read, and oversized picture files are left out") {
