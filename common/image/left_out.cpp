@@ -8,6 +8,7 @@
 #include <iterator>
 #include <map>
 #include <sstream>
+#include <string_view>
 #include <tuple>
 
 #include "common/base/error.h"
@@ -26,10 +27,30 @@ constexpr std::array<const char*, 17> kNames = {
     "empty class", "not in index",  "missing",    "changed",   "failed later"};
 static_assert(kNames.size() == static_cast<std::size_t>(LeftOutKind::kFailedLater) + 1);
 
-std::string one_field(std::string words) {
-  std::ranges::replace_if(
-      words, [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
-  return words;
+// What a field cannot hold, and the letter that stands for it after a backslash.
+constexpr std::string_view kSpecial = "\t\n\r\\", kLetters = "tnr\\";
+
+std::string one_field(std::string_view words) {
+  std::string out;
+  for (const char c : words)
+    if (const std::size_t which = kSpecial.find(c); which == std::string_view::npos)
+      out += c;
+    else
+      out += {'\\', kLetters[which]};
+  return out;
+}
+
+std::string words_of_field(std::string_view field) {
+  std::string out;
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    const std::size_t which =
+        field[i] == '\\' && i + 1 < field.size() ? kLetters.find(field[i + 1]) : std::string_view::npos;
+    if (which == std::string_view::npos)
+      out += field[i];
+    else
+      out += kSpecial[which], ++i;
+  }
+  return out;
 }
 
 std::string line_of(const LeftOut& entry) {
@@ -44,8 +65,9 @@ std::vector<LeftOut> parse(const std::string& bytes) {
     if (two == std::string::npos) continue;
     const auto kind = std::ranges::find(kNames, line.substr(0, one));
     if (kind == kNames.end()) continue;
-    list.push_back(
-        {line.substr(one + 1, two - one - 1), line.substr(two + 1), static_cast<LeftOutKind>(kind - kNames.begin())});
+    const std::string_view fields = line;
+    list.push_back({words_of_field(fields.substr(one + 1, two - one - 1)), words_of_field(fields.substr(two + 1)),
+                    static_cast<LeftOutKind>(kind - kNames.begin())});
   }
   return list;
 }
@@ -128,7 +150,7 @@ void add_left_out(const std::filesystem::path& path, std::span<const LeftOut> li
   const std::vector<LeftOut> there = read_left_out(path);
   std::string bytes = file_bytes(path) == 0 ? kHeading : "";
   for (const LeftOut& entry : list) {
-    const LeftOut shown{one_field(entry.id), "", entry.kind};
+    const LeftOut shown{entry.id, "", entry.kind};
     const auto is_same = [&](const LeftOut& other) { return place_of(other) == place_of(shown); };
     if (std::ranges::none_of(there, is_same)) bytes += line_of(entry);
   }

@@ -56,7 +56,8 @@ std::vector<LeftOut> read_left_out(const std::filesystem::path& path);
 /// Publishes the list, sorted by kind and path, without duplicates: a heading "kind, path, reason" and one line per
 /// entry, tab-separated. With an empty list no new file is created; a file with the same entries is left untouched.
 /// Existing entries are kept if `keep` returns true for them (none without it); it is called while the file is locked,
-/// so that entries that other processes add are not lost. Tabs and line ends in fields become spaces. Throws Error.
+/// so that entries that other processes add are not lost. Tabs, line ends and backslashes are written as \t, \n, \r
+/// and \\. Throws Error.
 void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list,
                     const std::function<bool(const LeftOut&)>& keep = {});
 

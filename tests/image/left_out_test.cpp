@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/image/index_record.h"
@@ -33,14 +34,26 @@ TEST_CASE("left_out.tsv round-trips, and entries are added without losing others
       damaged{"c/3.jpg", "cut short", LeftOutKind::kDamaged},
       odd{"a/tab\tand\nline", "two\nlines", LeftOutKind::kHidden};
   write_left_out(path, {late, damaged, odd, damaged});
-  const LeftOut plain{"a/tab and line", "two lines", LeftOutKind::kHidden};
-  CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, plain, late}));
+  CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, odd, late}));
   CHECK(read_whole(path).starts_with("kind\tpath\treason\ndamaged\tc/3.jpg\tcut short\n"));
   const LeftOut more{"d/4.jpg", "failed", LeftOutKind::kFailedLater};
   add_left_out(path, std::vector<LeftOut>{late, more, odd});
-  CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, plain, late, more}));
+  CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, odd, late, more}));
   add_left_out(root / "new/left_out.tsv", {&more, 1});
   CHECK((read_left_out(root / "new/left_out.tsv") == std::vector<LeftOut>{more}));
+}
+
+TEST_CASE("left_out.tsv keeps each path and reason in one line, whatever characters they have") {
+  const TemporaryDirectory root;
+  const std::filesystem::path path = root / kLeftOutFile;
+  const LeftOut odd{"a\tb\nc\rd\\e\\t.jpg", "two\nlines", LeftOutKind::kDamaged};
+  write_left_out(path, {odd});
+  CHECK(read_whole(path) == "kind\tpath\treason\ndamaged\ta\\tb\\nc\\rd\\\\e\\\\t.jpg\ttwo\\nlines\n");
+  CHECK((read_left_out(path) == std::vector<LeftOut>{odd}));
+  add_left_out(path, {&odd, 1});
+  CHECK((read_left_out(path) == std::vector<LeftOut>{odd}));
+  write_whole(path, "kind\tpath\treason\ndamaged\td\\e.jpg\tends in \\\n");  // a backslash that escapes nothing
+  CHECK((read_left_out(path) == std::vector<LeftOut>{{"d\\e.jpg", "ends in \\", LeftOutKind::kDamaged}}));
 }
 
 TEST_CASE("rewriting left_out.tsv loses no line that others append concurrently") {

@@ -255,6 +255,24 @@ TEST_CASE("a rescan checks names, sizes and a sample against a known index, and 
   CHECK(found.images.back().label == 1);
 }
 
+TEST_CASE("what an index was made without stays out of it, whatever characters its name has") {
+  const TemporaryDirectory root, beside;
+  const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90)), id = "cat/a\tb\n\\n.jpg";
+  write_whole(root / "cat/a.jpg", jpeg);
+  write_whole(root / "dog/a.jpg", jpeg);
+  write_whole(root / id, jpeg.substr(0, jpeg.size() / 2));
+  const FolderScan first = scan_images(root.path(), {});
+  REQUIRE(first.left_out.size() == 1);
+  write_left_out(beside / "list", first.left_out);
+  write_whole(root / id, jpeg);
+  const FolderScan second =
+      scan_images(root.path(), {}, KnownIndex{.index = first.index, .left_out = read_left_out(beside / "list")});
+  CHECK(second.index == first.index);
+  REQUIRE(second.left_out.size() == 1);
+  CHECK(second.left_out[0].id == id);
+  CHECK(second.left_out[0].kind == LeftOutKind::kNotInIndex);
+}
+
 TEST_CASE("the sample is one image in a hundred, at least 256, spread evenly") {
   CHECK(verified_sample(0).empty());
   CHECK(verified_sample(3) == std::vector<std::size_t>{0, 1, 2});
