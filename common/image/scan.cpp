@@ -153,7 +153,8 @@ FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const K
   out.index.classes = std::move(listing.classes);
   out.index.decoding = decoding;
   out.left_out = std::move(listing.left_out);
-  out.counts.looked_at = unread.size();
+  out.counts.looked_at =
+      static_cast<std::uint64_t>(std::ranges::count_if(unread, [&](std::size_t i) { return !looks[i].left_out; }));
   for (std::size_t i = 0; i < looks.size(); ++i) {
     if (looks[i].left_out) {
       out.left_out.push_back(std::move(*looks[i].left_out));

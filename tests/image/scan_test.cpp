@@ -273,6 +273,18 @@ TEST_CASE("what an index was made without stays out of it, whatever characters i
   CHECK(second.left_out[0].kind == LeftOutKind::kNotInIndex);
 }
 
+TEST_CASE("only images count as examined") {
+  const TemporaryDirectory root;
+  const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90));
+  for (const char* name : {"1.txt", "2.txt", "3.txt"}) write_whole(root / name, "not an image");
+  write_whole(root / "a.jpg", jpeg);
+  write_whole(root / "cut.jpg", jpeg.substr(0, jpeg.size() / 2));
+  const ImageFolders folder{root.path(), {}, Labels::kNone};
+  const FolderScan found = scan_images(folder, {});
+  CHECK(found.counts.looked_at == 1);
+  CHECK(scan_images(folder, {}, KnownIndex{found.index}).counts.looked_at == 1);
+}
+
 TEST_CASE("the sample is one image in a hundred, at least 256, spread evenly") {
   CHECK(verified_sample(0).empty());
   CHECK(verified_sample(3) == std::vector<std::size_t>{0, 1, 2});
