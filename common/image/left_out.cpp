@@ -1,5 +1,6 @@
 #include "common/image/left_out.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <sstream>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/base/file_lock.h"
@@ -89,6 +91,27 @@ class LockedList {
       bytes.remove_prefix(static_cast<std::size_t>(written));
     }
   }
+  struct stat status() const {
+    struct stat out {};
+    if (::fstat(lock_.descriptor(), &out) != 0) fail_system(errno, path_, "cannot be examined", "check its disk");
+    return out;
+  }
+  // From there to the end of the last whole line.
+  std::string lines_from(std::uint64_t place) const {
+    std::string out(std::max<std::uint64_t>(static_cast<std::uint64_t>(status().st_size), place) - place, '\0');
+    std::size_t done = 0;
+    while (done < out.size()) {
+      const ssize_t got =
+          ::pread(lock_.descriptor(), out.data() + done, out.size() - done, static_cast<off_t>(place + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) fail_system(errno, path_, "cannot be read", "check its disk");
+      if (got == 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    out.resize(done);
+    out.resize(out.rfind('\n') + 1);  // npos + 1: nothing
+    return out;
+  }
 
  private:
   static FileLock locked(const std::filesystem::path& path) {
@@ -145,15 +168,25 @@ void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list
 }
 
 void add_left_out(const std::filesystem::path& path, std::span<const LeftOut> list) {
+  LeftOutAppender(path).add(list);
+}
+
+void LeftOutAppender::add(std::span<const LeftOut> list) {
   if (list.empty()) return;
-  const LockedList file(path);
-  const std::vector<LeftOut> there = read_left_out(path);
-  std::string bytes = file_bytes(path) == 0 ? kHeading : "";
-  for (const LeftOut& entry : list) {
-    const LeftOut shown{entry.id, "", entry.kind};
-    const auto is_same = [&](const LeftOut& other) { return place_of(other) == place_of(shown); };
-    if (std::ranges::none_of(there, is_same)) bytes += line_of(entry);
+  const LockedList file(path_);
+  const struct stat status = file.status();
+  const std::pair<std::uint64_t, std::uint64_t> identity{status.st_dev, status.st_ino};
+  if (identity != file_ || static_cast<std::uint64_t>(status.st_size) < read_) {
+    file_ = identity;
+    read_ = 0;
+    there_.clear();
   }
+  const std::string lines = file.lines_from(read_);
+  read_ += lines.size();  // not what is written below: others may write before it, on disks without locks
+  for (LeftOut& entry : parse(lines)) there_.emplace(entry.kind, std::move(entry.id));
+  std::string bytes = status.st_size == 0 ? kHeading : "";
+  for (const LeftOut& entry : list)
+    if (there_.emplace(entry.kind, entry.id).second) bytes += line_of(entry);
   file.write(bytes);
 }
 

@@ -107,9 +107,10 @@ void keep_bad_images(const KnownIndex& known, FolderScan& scan) {
     scan.bad.clear();
     return;
   }
-  std::erase_if(scan.left_out, [&](const LeftOut& entry) {
-    return std::ranges::any_of(scan.bad, [&](const auto& bad) { return bad.second.id == entry.id; });
-  });
+  // In index order, which is by id.
+  const auto id_of = [](const auto& bad) -> const std::string& { return bad.second.id; };
+  std::erase_if(scan.left_out,
+                [&](const LeftOut& entry) { return std::ranges::binary_search(scan.bad, entry.id, {}, id_of); });
   scan.index.images = std::move(images);
 }
 

@@ -285,6 +285,24 @@ TEST_CASE("only images count as examined") {
   CHECK(scan_images(folder, {}, KnownIndex{found.index}).counts.looked_at == 1);
 }
 
+TEST_CASE("of a folder that lost its images each is listed once, however many there are") {
+  const TemporaryDirectory root;
+  const std::string png = as_string(encode_png(gradient(5, 6)));
+  for (const char* id : {"cat/1.png", "dog/1.png"}) write_whole(root / id, png);
+  ImageIndex known = scan_image_folder(root.path(), nullptr);
+  constexpr int kHidden = 5000, kGone = 400000;  // too many to compare each with each
+  for (int i = 0; i < kHidden; ++i)              // links, which are made faster than files
+    std::filesystem::create_hard_link(root / "cat/1.png", root.path() / ("cat/." + std::to_string(100000 + i)));
+  for (int i = 0; i < kGone; ++i) known.images.push_back({.id = "cat/b" + std::to_string(100000 + i), .label = 0});
+  known.images.push_back({.id = "dog/cut.png", .label = 1});
+  write_whole(root / "dog/cut.png", png.substr(0, png.size() / 2));
+  std::ranges::sort(known.images, {}, &ImageEntry::id);
+  const FolderScan found = scan_images(root.path(), {.keep_bad = true}, KnownIndex{known});
+  CHECK(found.index == known);
+  CHECK(found.bad.size() == kGone + 1);
+  CHECK(found.left_out.size() == kHidden);  // and not dog/cut.png, which is an image of the index
+}
+
 TEST_CASE("the sample is one image in a hundred, at least 256, spread evenly") {
   CHECK(verified_sample(0).empty());
   CHECK(verified_sample(3) == std::vector<std::size_t>{0, 1, 2});
