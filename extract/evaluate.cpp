@@ -9,6 +9,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 
 #include "common/base/error.h"
 #include "common/base/json_text.h"
@@ -64,9 +65,10 @@ CleanCrops evaluate_teacher(const ExtractOptions& options, const std::shared_ptr
                             const StopFlag& stop, TeacherEvaluation& score) {
   const Teacher teacher(options.teacher, options.taps);
   score.name = teacher.options().name;
-  if (teacher.classes() == 0)
-    fail(options.teacher.file(), ": the teacher has no head, so it has no top-1; evaluate teachers that have one");
   const std::optional<ClassMap> map = map_of_classes(options, teacher, *index);
+  if (const std::string why = why_no_top1(teacher, *index, map ? &*map : nullptr); !why.empty())
+    fail(options.teacher.file(), ": the teacher has no top-1 on these images: ", why,
+         "; evaluate teachers that have one");
   const ViewMaker views(options.folders(), index, static_cast<std::uint32_t>(teacher.image_size()));
   const std::uint32_t workers = options.workers > 0 ? options.workers : default_threads();
   const double before = processor_seconds();
@@ -94,11 +96,13 @@ std::vector<TeacherEvaluation> evaluate_teachers(const std::vector<ExtractOption
                                                  const StopFlag& stop) {
   const ExtractOptions& first = configurations.front();
   if (first.images.empty()) fail("images is not given; expected a folder of class folders");
-  if (first.labels == Labels::kNone) fail("labels = \"none\": teachers are evaluated on labelled images; set images");
-  for (const ExtractOptions& options : configurations)
+  for (const ExtractOptions& options : configurations) {
+    if (options.labels == Labels::kNone)
+      fail("labels = \"none\": teachers are evaluated on labelled images; set images");
     if (options.images != first.images || !(options.decoding == first.decoding))
       fail("the configurations name different images (", first.images, " and ", options.images,
            "); teachers are compared on the same ones");
+  }
   at::set_num_threads(1);
   if (count == 0) count = first.check_images > 0 ? first.check_images : ExtractOptions().check_images;
   const std::shared_ptr<const ImageIndex> index = sample_of_folder(first, count, stop);

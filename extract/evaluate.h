@@ -23,8 +23,8 @@ struct TeacherEvaluation {
 
 /// Evaluates each configuration's teacher on `count` labelled images of the first one's folder, drawn by its plan.seed
 /// (0: its check_images; all, if there are fewer): one after the other, with its own preprocessing and class map.
-/// Throws Error for configurations of different folders, images without labels, and a teacher without a head; Stopped
-/// once `stop` is set.
+/// Throws Error for configurations of different folders, images without labels, and a teacher without a head or with
+/// other classes that no map names; Stopped once `stop` is set.
 std::vector<TeacherEvaluation> evaluate_teachers(const std::vector<ExtractOptions>& configurations, std::uint32_t count,
                                                  const StopFlag& stop);
 

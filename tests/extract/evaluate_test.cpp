@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "common/base/error.h"
 #include "common/base/files.h"
 #include "tests/extract/fixture.h"
 #include "tests/support/message.h"
@@ -85,6 +86,17 @@ TEST_CASE("teachers that cannot be evaluated are refused in one sentence") {
   EvaluateFixture::write_config(fixture.other, fixture.text_of_config(), {{fixture.images.string(), "/nowhere"}});
   CHECK(has(refused(fixture.evaluate("'" + fixture.other.string() + "'")), "name different images"));
   CHECK(has(refused(fixture.evaluate("--set labels=none")), "labelled images"));
+  const std::string both = "'" + fixture.other.string() + "'";
+  EvaluateFixture::write_config(fixture.other, fixture.text_of_config(), {{"passes = 2", "labels = 'none'"}});
+  CHECK(has(refused(fixture.evaluate(both)), "labelled images"));
+  // Without its logits an extraction takes a teacher of other classes; its top-1 would be of folder numbers.
+  for (const int classes : {2, 7}) {
+    ExtractFixture::save_teacher(fixture.other_weights, classes);
+    EvaluateFixture::write_config(
+        fixture.other, fixture.text_of_config(),
+        {{fixture.weights.string(), fixture.other_weights.string()}, {"[taps]", "[taps]\nlogits = false"}});
+    CHECK(has(refused(fixture.evaluate(both)), text("its head has ", classes, " classes, the images have 3")));
+  }
   Tensors headless = load_safetensors(fixture.weights);
   headless.erase("head.weight"), headless.erase("head.bias");
   save_safetensors(fixture.weights, headless);
