@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/base/json_text.h"
@@ -83,13 +84,6 @@ CleanCrops evaluate_teacher(const ExtractOptions& options, const std::shared_ptr
   return crops;
 }
 
-double agreement(const CleanCrops& a, const CleanCrops& b) {
-  if (a.predictions.size() != b.predictions.size() || a.predictions.empty()) return 0;  // class maps leave images out
-  std::uint64_t same = 0;
-  for (std::size_t i = 0; i < a.predictions.size(); ++i) same += a.predictions[i] == b.predictions[i];
-  return static_cast<double>(same) / static_cast<double>(a.predictions.size());
-}
-
 }  // namespace
 
 std::vector<TeacherEvaluation> evaluate_teachers(const std::vector<ExtractOptions>& configurations, std::uint32_t count,
@@ -131,7 +125,10 @@ std::string as_table(const std::vector<TeacherEvaluation>& scores) {
                   score.core_milliseconds);
     out += line;
     for (std::size_t t = 0; t < scores.size() && scores.size() > 1; ++t) {
-      std::snprintf(line, sizeof line, "  %12.1f%%", 100 * score.agreement[t]);
+      if (const std::optional<double>& share = score.agreement[t])
+        std::snprintf(line, sizeof line, "  %12.1f%%", 100 * *share);
+      else
+        std::snprintf(line, sizeof line, "  %13s", "-");
       out += line;
     }
     out += "\n";
@@ -141,7 +138,10 @@ std::string as_table(const std::vector<TeacherEvaluation>& scores) {
 
 std::string as_json(const std::vector<TeacherEvaluation>& scores) {
   nlohmann::ordered_json out = nlohmann::ordered_json::array();
-  for (const TeacherEvaluation& score : scores)
+  for (const TeacherEvaluation& score : scores) {
+    auto shares = nlohmann::ordered_json::array();
+    for (const std::optional<double>& share : score.agreement)
+      shares.push_back(share ? nlohmann::ordered_json(*share) : nlohmann::ordered_json());
     out.push_back({{"teacher", score.name},
                    {"images", score.images},
                    {"top1", score.top1},
@@ -149,7 +149,8 @@ std::string as_json(const std::vector<TeacherEvaluation>& scores) {
                    {"confidence", score.confidence},
                    {"calibration_error", score.calibration_error},
                    {"core_ms_per_image", score.core_milliseconds},
-                   {"agreement", score.agreement}});
+                   {"agreement", std::move(shares)}});
+  }
   return json_text(out);
 }
 
