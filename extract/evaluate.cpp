@@ -9,6 +9,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/base/json_text.h"
@@ -64,9 +66,10 @@ CleanCrops evaluate_teacher(const ExtractOptions& options, const std::shared_ptr
                             const StopFlag& stop, TeacherEvaluation& score) {
   const Teacher teacher(options.teacher, options.taps);
   score.name = teacher.options().name;
-  if (teacher.classes() == 0)
-    fail(options.teacher.file(), ": the teacher has no head, so it has no top-1; evaluate teachers that have one");
   const std::optional<ClassMap> map = map_of_classes(options, teacher, *index);
+  if (const std::string why = why_no_top1(teacher, *index, map ? &*map : nullptr); !why.empty())
+    fail(options.teacher.file(), ": the teacher has no top-1 on these images: ", why,
+         "; evaluate teachers that have one");
   const ViewMaker views(options.folders(), index, static_cast<std::uint32_t>(teacher.image_size()));
   const std::uint32_t workers = options.workers > 0 ? options.workers : default_threads();
   const double before = processor_seconds();
@@ -81,24 +84,19 @@ CleanCrops evaluate_teacher(const ExtractOptions& options, const std::shared_ptr
   return crops;
 }
 
-double agreement(const CleanCrops& a, const CleanCrops& b) {
-  if (a.predictions.size() != b.predictions.size() || a.predictions.empty()) return 0;  // class maps leave images out
-  std::uint64_t same = 0;
-  for (std::size_t i = 0; i < a.predictions.size(); ++i) same += a.predictions[i] == b.predictions[i];
-  return static_cast<double>(same) / static_cast<double>(a.predictions.size());
-}
-
 }  // namespace
 
 std::vector<TeacherEvaluation> evaluate_teachers(const std::vector<ExtractOptions>& configurations, std::uint32_t count,
                                                  const StopFlag& stop) {
   const ExtractOptions& first = configurations.front();
   if (first.images.empty()) fail("images is not given; expected a folder of class folders");
-  if (first.labels == Labels::kNone) fail("labels = \"none\": teachers are evaluated on labelled images; set images");
-  for (const ExtractOptions& options : configurations)
+  for (const ExtractOptions& options : configurations) {
+    if (options.labels == Labels::kNone)
+      fail("labels = \"none\": teachers are evaluated on labelled images; set images");
     if (options.images != first.images || !(options.decoding == first.decoding))
       fail("the configurations name different images (", first.images, " and ", options.images,
            "); teachers are compared on the same ones");
+  }
   at::set_num_threads(1);
   if (count == 0) count = first.check_images > 0 ? first.check_images : ExtractOptions().check_images;
   const std::shared_ptr<const ImageIndex> index = sample_of_folder(first, count, stop);
@@ -127,7 +125,10 @@ std::string as_table(const std::vector<TeacherEvaluation>& scores) {
                   score.core_milliseconds);
     out += line;
     for (std::size_t t = 0; t < scores.size() && scores.size() > 1; ++t) {
-      std::snprintf(line, sizeof line, "  %12.1f%%", 100 * score.agreement[t]);
+      if (const std::optional<double>& share = score.agreement[t])
+        std::snprintf(line, sizeof line, "  %12.1f%%", 100 * *share);
+      else
+        std::snprintf(line, sizeof line, "  %13s", "-");
       out += line;
     }
     out += "\n";
@@ -137,7 +138,10 @@ std::string as_table(const std::vector<TeacherEvaluation>& scores) {
 
 std::string as_json(const std::vector<TeacherEvaluation>& scores) {
   nlohmann::ordered_json out = nlohmann::ordered_json::array();
-  for (const TeacherEvaluation& score : scores)
+  for (const TeacherEvaluation& score : scores) {
+    auto shares = nlohmann::ordered_json::array();
+    for (const std::optional<double>& share : score.agreement)
+      shares.push_back(share ? nlohmann::ordered_json(*share) : nlohmann::ordered_json());
     out.push_back({{"teacher", score.name},
                    {"images", score.images},
                    {"top1", score.top1},
@@ -145,7 +149,8 @@ std::string as_json(const std::vector<TeacherEvaluation>& scores) {
                    {"confidence", score.confidence},
                    {"calibration_error", score.calibration_error},
                    {"core_ms_per_image", score.core_milliseconds},
-                   {"agreement", score.agreement}});
+                   {"agreement", std::move(shares)}});
+  }
   return json_text(out);
 }
 

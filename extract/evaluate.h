@@ -3,6 +3,7 @@
 #define VITRINE_EXTRACT_EVALUATE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,17 +15,19 @@ namespace vitrine {
 struct TeacherEvaluation {
   std::string name;
   std::uint64_t images = 0;
-  double top1 = 0, top5 = 0;      ///< in [0, 1]
-  double confidence = 0;          ///< mean of the largest probability
-  double calibration_error = 0;   ///< expected calibration error (common/eval/metrics.h)
-  double core_milliseconds = 0;   ///< per image: processor time of forward and picture
-  std::vector<double> agreement;  ///< with each teacher, itself included: share of images of the same top-1 class
+  double top1 = 0, top5 = 0;     ///< in [0, 1]
+  double confidence = 0;         ///< mean of the largest probability
+  double calibration_error = 0;  ///< expected calibration error (common/eval/metrics.h)
+  double core_milliseconds = 0;  ///< per image: processor time of forward and picture
+  /// With each teacher, itself included: share of the images of both (class maps leave others out) that have the same
+  /// top-1 class; nullopt without such images.
+  std::vector<std::optional<double>> agreement;
 };
 
 /// Evaluates each configuration's teacher on `count` labelled images of the first one's folder, drawn by its plan.seed
 /// (0: its check_images; all, if there are fewer): one after the other, with its own preprocessing and class map.
-/// Throws Error for configurations of different folders, images without labels, and a teacher without a head; Stopped
-/// once `stop` is set.
+/// Throws Error for configurations of different folders, images without labels, and a teacher without a head or with
+/// other classes that no map names; Stopped once `stop` is set.
 std::vector<TeacherEvaluation> evaluate_teachers(const std::vector<ExtractOptions>& configurations, std::uint32_t count,
                                                  const StopFlag& stop);
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <sstream>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -106,7 +107,11 @@ class Reader {
 void check_keys(const toml::table& table, const std::string& prefix, const Source& source, const Fields& fields) {
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
-    const Field& field = known_field(name, source.at(key.source().begin.line), fields);
+    const std::string where = source.at(key.source().begin.line);
+    const Field& field = known_field(name, where, fields);
+    // In quotes its dots are part of the name: no section has such a key, so that it would set nothing.
+    if (key.str().find('.') != std::string_view::npos)
+      fail(where, ": \"", key.str(), "\" in quotes sets nothing; write ", key.str(), " without quotes");
     if (!field.is_section()) continue;
     if (!node.is_table()) refuse_value(field, shown(node), source, key.source().begin.line, fields);
     check_keys(*node.as_table(), name + ".", source, fields);

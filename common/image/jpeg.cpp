@@ -33,10 +33,23 @@ struct Errors {
   std::longjmp(errors->back, 1);
 }
 
-// libjpeg only warns about a truncated file and fills the rest with grey; treat that as an error. Other warnings (stray
-// bytes between segments, for instance) are harmless.
+// Whether a warning means that pixels are missing or wrong: libjpeg goes on and fills in grey. Others (stray bytes
+// between segments, an odd header) are harmless.
+bool costs_pixels(int code) {
+  switch (code) {
+    case JWRN_JPEG_EOF:       // the file ends too early
+    case JWRN_HIT_MARKER:     // the data end too early, at a marker
+    case JWRN_HUFF_BAD_CODE:  // the data are wrong
+    case JWRN_ARITH_BAD_CODE:
+    case JWRN_MUST_RESYNC:  // a restart marker is missing, and with it what precedes it
+      return true;
+    default:
+      return false;
+  }
+}
+
 void on_message(j_common_ptr info, int level) {
-  if (level < 0 && info->err->msg_code == JWRN_JPEG_EOF) on_error(info);
+  if (level < 0 && costs_pixels(info->err->msg_code)) on_error(info);
 }
 
 jpeg_error_mgr* set_up(Errors& errors) {

@@ -1,5 +1,6 @@
 #include "common/image/left_out.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,7 +9,9 @@
 #include <iterator>
 #include <map>
 #include <sstream>
+#include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/base/file_lock.h"
@@ -26,10 +29,30 @@ constexpr std::array<const char*, 17> kNames = {
     "empty class", "not in index",  "missing",    "changed",   "failed later"};
 static_assert(kNames.size() == static_cast<std::size_t>(LeftOutKind::kFailedLater) + 1);
 
-std::string one_field(std::string words) {
-  std::ranges::replace_if(
-      words, [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
-  return words;
+// What a field cannot hold, and the letter that stands for it after a backslash.
+constexpr std::string_view kSpecial = "\t\n\r\\", kLetters = "tnr\\";
+
+std::string one_field(std::string_view words) {
+  std::string out;
+  for (const char c : words)
+    if (const std::size_t which = kSpecial.find(c); which == std::string_view::npos)
+      out += c;
+    else
+      out += {'\\', kLetters[which]};
+  return out;
+}
+
+std::string words_of_field(std::string_view field) {
+  std::string out;
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    const std::size_t which =
+        field[i] == '\\' && i + 1 < field.size() ? kLetters.find(field[i + 1]) : std::string_view::npos;
+    if (which == std::string_view::npos)
+      out += field[i];
+    else
+      out += kSpecial[which], ++i;
+  }
+  return out;
 }
 
 std::string line_of(const LeftOut& entry) {
@@ -44,8 +67,9 @@ std::vector<LeftOut> parse(const std::string& bytes) {
     if (two == std::string::npos) continue;
     const auto kind = std::ranges::find(kNames, line.substr(0, one));
     if (kind == kNames.end()) continue;
-    list.push_back(
-        {line.substr(one + 1, two - one - 1), line.substr(two + 1), static_cast<LeftOutKind>(kind - kNames.begin())});
+    const std::string_view fields = line;
+    list.push_back({words_of_field(fields.substr(one + 1, two - one - 1)), words_of_field(fields.substr(two + 1)),
+                    static_cast<LeftOutKind>(kind - kNames.begin())});
   }
   return list;
 }
@@ -66,6 +90,27 @@ class LockedList {
       if (written < 0) fail_system(errno, path_, "cannot be written", "make room on its disk and run again");
       bytes.remove_prefix(static_cast<std::size_t>(written));
     }
+  }
+  struct stat status() const {
+    struct stat out {};
+    if (::fstat(lock_.descriptor(), &out) != 0) fail_system(errno, path_, "cannot be examined", "check its disk");
+    return out;
+  }
+  // From there to the end of the last whole line.
+  std::string lines_from(std::uint64_t place) const {
+    std::string out(std::max<std::uint64_t>(static_cast<std::uint64_t>(status().st_size), place) - place, '\0');
+    std::size_t done = 0;
+    while (done < out.size()) {
+      const ssize_t got =
+          ::pread(lock_.descriptor(), out.data() + done, out.size() - done, static_cast<off_t>(place + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) fail_system(errno, path_, "cannot be read", "check its disk");
+      if (got == 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    out.resize(done);
+    out.resize(out.rfind('\n') + 1);  // npos + 1: nothing
+    return out;
   }
 
  private:
@@ -123,15 +168,25 @@ void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list
 }
 
 void add_left_out(const std::filesystem::path& path, std::span<const LeftOut> list) {
+  LeftOutAppender(path).add(list);
+}
+
+void LeftOutAppender::add(std::span<const LeftOut> list) {
   if (list.empty()) return;
-  const LockedList file(path);
-  const std::vector<LeftOut> there = read_left_out(path);
-  std::string bytes = file_bytes(path) == 0 ? kHeading : "";
-  for (const LeftOut& entry : list) {
-    const LeftOut shown{one_field(entry.id), "", entry.kind};
-    const auto is_same = [&](const LeftOut& other) { return place_of(other) == place_of(shown); };
-    if (std::ranges::none_of(there, is_same)) bytes += line_of(entry);
+  const LockedList file(path_);
+  const struct stat status = file.status();
+  const std::pair<std::uint64_t, std::uint64_t> identity{status.st_dev, status.st_ino};
+  if (identity != file_ || static_cast<std::uint64_t>(status.st_size) < read_) {
+    file_ = identity;
+    read_ = 0;
+    there_.clear();
   }
+  const std::string lines = file.lines_from(read_);
+  read_ += lines.size();  // not what is written below: others may write before it, on disks without locks
+  for (LeftOut& entry : parse(lines)) there_.emplace(entry.kind, std::move(entry.id));
+  std::string bytes = status.st_size == 0 ? kHeading : "";
+  for (const LeftOut& entry : list)
+    if (there_.emplace(entry.kind, entry.id).second) bytes += line_of(entry);
   file.write(bytes);
 }
 

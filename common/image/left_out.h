@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace vitrine {
@@ -56,13 +58,27 @@ std::vector<LeftOut> read_left_out(const std::filesystem::path& path);
 /// Publishes the list, sorted by kind and path, without duplicates: a heading "kind, path, reason" and one line per
 /// entry, tab-separated. With an empty list no new file is created; a file with the same entries is left untouched.
 /// Existing entries are kept if `keep` returns true for them (none without it); it is called while the file is locked,
-/// so that entries that other processes add are not lost. Tabs and line ends in fields become spaces. Throws Error.
+/// so that entries that other processes add are not lost. Tabs, line ends and backslashes are written as \t, \n, \r
+/// and \\. Throws Error.
 void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list,
                     const std::function<bool(const LeftOut&)>& keep = {});
 
 /// Adds entries that the list does not have (by kind and path). Concurrent additions by several processes are all kept.
 /// Throws Error.
 void add_left_out(const std::filesystem::path& path, std::span<const LeftOut> list);
+
+/// add_left_out() again and again: after the first time it reads only what was added since. Not thread-safe.
+class LeftOutAppender {
+ public:
+  explicit LeftOutAppender(std::filesystem::path path) : path_(std::move(path)) {}
+  void add(std::span<const LeftOut> list);
+
+ private:
+  std::filesystem::path path_;
+  std::set<std::pair<LeftOutKind, std::string>> there_;  // the list's entries so far
+  std::uint64_t read_ = 0;                               // bytes of the file that were read
+  std::pair<std::uint64_t, std::uint64_t> file_{};       // device and number: a rewritten list is another file
+};
 
 }  // namespace vitrine
 

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -27,7 +28,8 @@ std::string lower_case(std::string name) {
 // Walks the files of one root or one class folder.
 class Walk {
  public:
-  Walk(const fs::path& root, std::uint32_t label) : label_(label), above_{root} {}
+  // `above`: the folder that is walked, and those above it, which no link may enter again.
+  Walk(std::vector<fs::path> above, std::uint32_t label) : label_(label), above_(std::move(above)) {}
 
   // Walks a folder; `id`: its id with a trailing '/', or empty.
   void folder(const fs::path& path, const std::string& id) {
@@ -93,7 +95,7 @@ void require_folder(const fs::path& folder, const char* what) {
 void list_classes(const fs::path& root, Listing& listing) {
   constexpr const char* kExpected = "one folder of images for each class";
   require_folder(root, kExpected);
-  Walk top(root, kNoLabel);
+  Walk top({root}, kNoLabel);
   for (const DirectoryEntry& entry : list_directory(root)) {
     if (entry.kind == Kind::kDirectory) {
       if (top.may_enter(root / entry.name, entry.name, entry.name)) listing.classes.push_back(entry.name);
@@ -103,7 +105,8 @@ void list_classes(const fs::path& root, Listing& listing) {
   }
   move_to(listing, top);
   std::vector<Walk> walks;
-  for (std::size_t i = 0; i < listing.classes.size(); ++i) walks.emplace_back(root, static_cast<std::uint32_t>(i));
+  for (std::size_t i = 0; i < listing.classes.size(); ++i)
+    walks.emplace_back(std::vector{root, root / listing.classes[i]}, static_cast<std::uint32_t>(i));
   tbb::parallel_for(std::size_t{0}, walks.size(),
                     [&](std::size_t i) { walks[i].folder(root / listing.classes[i], listing.classes[i] + "/"); });
   for (Walk& walk : walks) move_to(listing, walk);
@@ -115,7 +118,7 @@ void list_classes(const fs::path& root, Listing& listing) {
 
 void list_unlabelled(const fs::path& root, const std::string& prefix, Listing& listing) {
   require_folder(root, "images");
-  Walk walk(root, kNoLabel);
+  Walk walk({root}, kNoLabel);
   walk.folder(root, prefix);
   move_to(listing, walk);
 }

@@ -107,9 +107,10 @@ void keep_bad_images(const KnownIndex& known, FolderScan& scan) {
     scan.bad.clear();
     return;
   }
-  std::erase_if(scan.left_out, [&](const LeftOut& entry) {
-    return std::ranges::any_of(scan.bad, [&](const auto& bad) { return bad.second.id == entry.id; });
-  });
+  // In index order, which is by id.
+  const auto id_of = [](const auto& bad) -> const std::string& { return bad.second.id; };
+  std::erase_if(scan.left_out,
+                [&](const LeftOut& entry) { return std::ranges::binary_search(scan.bad, entry.id, {}, id_of); });
   scan.index.images = std::move(images);
 }
 
@@ -153,7 +154,8 @@ FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const K
   out.index.classes = std::move(listing.classes);
   out.index.decoding = decoding;
   out.left_out = std::move(listing.left_out);
-  out.counts.looked_at = unread.size();
+  out.counts.looked_at =
+      static_cast<std::uint64_t>(std::ranges::count_if(unread, [&](std::size_t i) { return !looks[i].left_out; }));
   for (std::size_t i = 0; i < looks.size(); ++i) {
     if (looks[i].left_out) {
       out.left_out.push_back(std::move(*looks[i].left_out));

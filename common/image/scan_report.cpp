@@ -63,8 +63,8 @@ void say_what_is_skipped(std::span<const std::pair<std::uint32_t, LeftOut>> bad)
 }
 
 std::function<void(const LeftOut&)> tell_and_list(const std::filesystem::path& list) {
-  return [list, count = std::size_t{0}](const LeftOut& entry) mutable {
-    add_left_out(list, {&entry, 1});
+  return [list, there = LeftOutAppender(list), count = std::size_t{0}](const LeftOut& entry) mutable {
+    there.add({&entry, 1});
     if (count < kShown) note(text("skipped: ", entry.id, ": ", entry.reason));
     if (++count == kShown) note(text("skipped: see ", list.string(), " for further images"));
   };

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 
 #include "common/base/philox.h"
@@ -18,7 +19,8 @@ namespace vitrine {
 
 namespace {
 
-CleanCrops crops_of(std::vector<std::vector<float>>& logits, std::vector<std::vector<std::int64_t>>& labels) {
+CleanCrops crops_of(std::vector<std::vector<float>>& logits, std::vector<std::vector<std::int64_t>>& labels,
+                    const std::vector<std::vector<std::uint32_t>>& images) {
   AccuracyCounts counts;
   std::optional<ClassificationMetrics> metrics;
   CleanCrops out;
@@ -34,15 +36,16 @@ CleanCrops crops_of(std::vector<std::vector<float>>& logits, std::vector<std::ve
     const at::Tensor predictions = scores.argmax(1), logs = at::log_softmax(scores.to(at::kDouble), 1);
     out.confidence += std::get<0>(at::softmax(scores.to(at::kDouble), 1).max(1)).sum().item<double>();
     out.loss -= logs.gather(1, truth.unsqueeze(1)).sum().item<double>();
+    out.images.insert(out.images.end(), images[b].begin(), images[b].end());
     for (std::size_t k = 0; k < labels[b].size(); ++k) {
       out.labels.push_back(static_cast<std::uint32_t>(labels[b][k]));
       out.predictions.push_back(static_cast<std::uint32_t>(predictions.const_data_ptr<std::int64_t>()[k]));
       out.right.push_back(out.labels.back() == out.predictions.back());
     }
   }
-  const auto images = static_cast<double>(std::max<std::size_t>(1, out.labels.size()));
-  out.confidence /= images;
-  out.loss /= images;
+  const auto count = static_cast<double>(std::max<std::size_t>(1, out.labels.size()));
+  out.confidence /= count;
+  out.loss /= count;
   if (metrics) out.calibration_error = metrics->calibration_error();
   out.accuracy = counts.accuracy();
   return out;
@@ -66,6 +69,7 @@ std::vector<CleanCrops> evaluate_clean_crops(const Teacher& teacher, const ViewM
   const std::uint32_t batch = teacher.options().micro_batch, batches = (count + batch - 1) / batch;
   std::vector<std::vector<std::vector<float>>> logits(normalisations.size(), std::vector<std::vector<float>>(batches));
   std::vector<std::vector<std::int64_t>> labels(batches);
+  std::vector<std::vector<std::uint32_t>> images(batches);
   const auto evaluate = [&](std::uint32_t b) {
     std::vector<std::uint8_t> pictures;
     for (std::uint32_t i = b * batch; i < std::min(count, (b + 1) * batch); ++i) {
@@ -74,6 +78,7 @@ std::vector<CleanCrops> evaluate_clean_crops(const Teacher& teacher, const ViewM
         const Image view = centre_view(*picture, teacher.image_size(), teacher.options().crop_pct, teacher.crop_mode());
         pictures.insert(pictures.end(), view.rgb.begin(), view.rgb.end());
         labels[b].push_back(index.images[order[i]].label);
+        images[b].push_back(order[i]);
       }
     }
     const auto views_in_batch = static_cast<std::uint32_t>(labels[b].size());
@@ -93,7 +98,7 @@ std::vector<CleanCrops> evaluate_clean_crops(const Teacher& teacher, const ViewM
     arena.execute([&] { tbb::parallel_for(0u, batches, evaluate, tbb::simple_partitioner()); });
   }
   std::vector<CleanCrops> out;
-  for (auto& of_batches : logits) out.push_back(crops_of(of_batches, labels));
+  for (auto& of_batches : logits) out.push_back(crops_of(of_batches, labels, images));
   return out;
 }
 
@@ -108,6 +113,19 @@ Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, con
                              std::uint32_t count, std::uint64_t seed, const ClassMap* map, std::uint32_t workers,
                              const StopFlag& stop) {
   return evaluate_clean_crops(teacher, views, index, count, seed, map, workers, stop).accuracy;
+}
+
+std::optional<double> agreement(const CleanCrops& a, const CleanCrops& b) {
+  std::map<std::uint32_t, std::uint32_t> of_b;
+  for (std::size_t i = 0; i < b.images.size(); ++i) of_b.emplace(b.images[i], b.predictions[i]);
+  std::uint64_t common = 0, same = 0;
+  for (std::size_t i = 0; i < a.images.size(); ++i)
+    if (const auto found = of_b.find(a.images[i]); found != of_b.end()) {
+      ++common;
+      same += found->second == a.predictions[i];
+    }
+  if (common == 0) return std::nullopt;
+  return static_cast<double>(same) / static_cast<double>(common);
 }
 
 bool at_chance(const Accuracy& accuracy, std::size_t classes) {

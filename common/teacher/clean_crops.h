@@ -4,6 +4,7 @@
 #define VITRINE_COMMON_TEACHER_CLEAN_CROPS_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,9 +21,9 @@ struct CleanCrops {
   double confidence = 0;         ///< mean of the largest probability
   double calibration_error = 0;  ///< expected calibration error (common/eval/metrics.h)
   double loss = 0;               ///< mean cross-entropy with the labels, in nats
-  /// Per image, in the order drawn: its label, the predicted class (mapped, with a map), and whether the prediction is
-  /// right.
-  std::vector<std::uint32_t> labels, predictions;
+  /// Per image, in the order drawn: its number in the index, its label, the predicted class (mapped, with a map), and
+  /// whether the prediction is right.
+  std::vector<std::uint32_t> images, labels, predictions;
   std::vector<bool> right;
 };
 
@@ -42,6 +43,9 @@ std::vector<CleanCrops> evaluate_clean_crops(const Teacher& teacher, const ViewM
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr,
                              std::uint32_t workers = 1, const StopFlag& stop = never_stop());
+
+/// Share of the images of both that have the same predicted class; nullopt if they share none. Crops of one index.
+std::optional<double> agreement(const CleanCrops& a, const CleanCrops& b);
 
 /// Whether an accuracy is less than three standard errors above guessing among `classes`.
 bool at_chance(const Accuracy& accuracy, std::size_t classes);

@@ -38,4 +38,14 @@ std::optional<ClassMap> map_of_classes(const ExtractOptions& options, const Teac
   return std::nullopt;
 }
 
+std::string why_no_top1(const Teacher& teacher, const ImageIndex& index, const ClassMap* map) {
+  const auto classes = static_cast<std::size_t>(teacher.classes());
+  if (classes == 0) return "it has no head";
+  if (index.labelled() == 0) return "the images have no labels";
+  if (map == nullptr && classes != index.classes.size())
+    return text("its head has ", classes, " classes, the images have ", index.classes.size(),
+                ", and no class_map or class_names says which correspond");
+  return {};
+}
+
 }  // namespace vitrine

@@ -1,5 +1,8 @@
 #include "extract/prepare/images.h"
 
+#include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -50,9 +53,16 @@ void write_index_record_and_left_out(const std::filesystem::path& cache, const P
   write_index_record(cache, images.index->hash(), {images.scan.depth, images.scan.counts, images.hold_out});
   std::vector<LeftOut> list = images.scan.left_out;
   for (const auto& [image, entry] : images.scan.bad) list.push_back(entry);
-  // Pictures skipped by earlier or concurrent processes are marked in their shards.
-  const auto was_met = [](const LeftOut& entry) { return entry.kind > LeftOutKind::kNotInIndex; };
-  write_left_out(cache / kLeftOutFile, std::move(list), was_met);
+  std::set<std::string_view> found;
+  for (const LeftOut& entry : images.scan.left_out) found.insert(entry.id);
+  // Pictures skipped by earlier or concurrent processes are marked in their shards. What the index was made without and
+  // is gone now must stay left out if it comes back.
+  const auto keeps = [&](const LeftOut& entry) {
+    return entry.kind > LeftOutKind::kNotInIndex ||
+           (!found.contains(entry.id) &&
+            !std::ranges::binary_search(images.index->images, entry.id, {}, &ImageEntry::id));
+  };
+  write_left_out(cache / kLeftOutFile, std::move(list), keeps);
   say_where_all_are_named(images.scan.left_out, cache / kLeftOutFile);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -35,16 +36,8 @@ std::optional<TeacherScore> checked_score(const ExtractOptions& options, const T
                                           const ImageIndex& index, const ClassMap* map, std::uint32_t workers,
                                           const StopFlag& stop) {
   if (options.check_images == 0) return std::nullopt;
-  if (teacher.classes() == 0) {
-    note("the teacher is not checked on clean crops: it has no head");
-    return std::nullopt;
-  }
-  if (index.labelled() == 0) {
-    note("the teacher is not checked: the images have no labels");
-    return std::nullopt;
-  }
-  if (map == nullptr && static_cast<std::size_t>(teacher.classes()) != index.classes.size()) {
-    note("the teacher is not checked: its classes are not the images', and its logits are not kept");
+  if (const std::string why = why_no_top1(teacher, index, map); !why.empty()) {
+    note("the teacher is not checked on clean crops: " + why);
     return std::nullopt;
   }
   const TeacherCheck check =

@@ -121,6 +121,15 @@ TEST_CASE("an unknown key is refused with the nearest known one and its file") {
   CHECK(nearest_word("xyz", {"title", "colour"}).empty());
 }
 
+TEST_CASE("a key of a section in quotes, with its dot, is refused with its line, as it would set nothing") {
+  const std::vector<std::string> words = {"run.toml, line 2: ", "inner.learning_rate without quotes"};
+  CHECK(refused([] { load("on = true\n\"inner.learning_rate\" = 0.5\n"); }, words));
+  CHECK(refused([] { load("on = true\n'inner.learning_rate' = 0.5\n"); }, words));
+  CHECK(refused([] { load("on = true\n\"inner.learningrate\" = 0.5\n"); }, {"line 2: unknown key inner.learningrate"}));
+  CHECK(load("\"count\" = 4\n\"inner\".\"learning_rate\" = 0.5\n").inner.rate == 0.5);
+  CHECK(set({"inner.learning_rate=0.5"}).inner.rate == 0.5);
+}
+
 TEST_CASE("a value out of its range is refused with the range") {
   CHECK(refused([] { load("count = 11\n"); }, {"run.toml", "count = 11", "from 1 to 10"}));
   CHECK(refused([] { set({"count=-1"}); }, {"count = -1", "from 1 to 10"}));

@@ -229,6 +229,32 @@ TEST_CASE("damage inside a picture is found when the index is made, listed in le
   CHECK(has(read_whole(fixture.root / "cache" / kLeftOutFile), restored));  // not once more in itself
 }
 
+TEST_CASE("a picture that was left out, then gone, then restored is still left out") {
+  const ExtractFixture fixture;
+  const std::filesystem::path file = fixture.images / "bee" / "2.jpg", list = fixture.root / "cache" / kLeftOutFile;
+  const std::string sound = read_whole(file);
+  write_whole(file, damaged_png());
+  REQUIRE(fixture.extract("cache", kPlain).exit_code == 0);
+  const std::string before = read_whole(list);
+  CHECK(has(before, "damaged\tbee/2.jpg\t"));
+  std::filesystem::remove(file);
+  REQUIRE(fixture.extract("cache", with({"passes=2"})).exit_code == 0);
+  CHECK(read_whole(list) == before);
+  write_whole(file, sound);
+  const CommandResult more = fixture.extract("cache", with({"passes=3"}));
+  CAPTURE(more.output);
+  CHECK(more.exit_code == 0);
+  const std::string restored = read_whole(list);
+  CHECK(has(restored, "not in index\tbee/2.jpg\tcan be read now"));
+  CHECK(!has(restored, "damaged\tbee/2.jpg"));
+  // Gone and back once more.
+  std::filesystem::remove(file);
+  REQUIRE(fixture.extract("cache", with({"passes=4"})).exit_code == 0);
+  write_whole(file, sound);
+  CHECK(fixture.extract("cache", with({"passes=5"})).exit_code == 0);
+  CHECK(read_whole(list) == restored);
+}
+
 TEST_CASE("an index made by headers can be deepened, and damage found then is skipped if allowed") {
   const ExtractFixture fixture;
   write_whole(fixture.images / "bee" / "2.jpg", damaged_png());

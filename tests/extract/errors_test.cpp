@@ -323,6 +323,12 @@ TEST_CASE("the extractor accepts the ImageNet configuration") {
   CHECK((options.plan == PlanOptions{}));
 }
 
+TEST_CASE("a quoted key with a dot in the configuration is refused with its line") {
+  const ExtractFixture fixture;
+  write_whole(fixture.config, "\"teacher.name\" = 'quoted'\n" + fixture.text_of_config());
+  check_refused(fixture.errors_of("cache"), {fixture.config.string() + ", line 1: ", "teacher.name without quotes"});
+}
+
 TEST_CASE("files that are not images are named and left out") {
   const ExtractFixture fixture;
   for (int i = 0; i < 12; ++i)

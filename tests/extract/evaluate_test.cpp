@@ -2,9 +2,13 @@
 #include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "common/base/error.h"
 #include "common/base/files.h"
+#include "extract/evaluate.h"
 #include "tests/extract/fixture.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
@@ -76,6 +80,42 @@ TEST_CASE("teachers are evaluated without a picture that is damaged inside, whic
   CHECK(nlohmann::json::parse(result.output)[0].at("images") == 14);
 }
 
+TEST_CASE("teachers whose class maps cover other classes are compared on the images of both") {
+  const EvaluateFixture fixture;
+  Tensors sure = load_safetensors(fixture.weights);  // of class 1, for every picture
+  sure.at("head.weight").zero_();
+  sure.at("head.bias").copy_(at::tensor({0.f, 9.f, 1.f}));
+  save_safetensors(fixture.weights, sure);
+  const std::filesystem::path pairs = fixture.root / "pairs.tsv";
+  vitrine::testing::write_whole(pairs, "0\tbee\n1\tcat\n");
+  EvaluateFixture::write_config(fixture.other, fixture.text_of_config(),
+                                {{"passes = 2", "passes = 2\nclass_map = '" + pairs.string() + "'"}});
+  const CommandResult result = fixture.evaluate("'" + fixture.other.string() + "' --json 2>/dev/null");
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  const auto json = nlohmann::json::parse(result.output);
+  CHECK(json[0].at("images") == 15);
+  CHECK(json[1].at("images") == 10);
+  CHECK(json[1].at("agreement")[1] == 1.0);
+  CHECK(json[0].at("agreement")[1] == 0.0);  // one says bee, the other cat
+  vitrine::testing::write_whole(pairs, "0\tant\n1\tbee\n");
+  const auto same =
+      nlohmann::json::parse(fixture.evaluate("'" + fixture.other.string() + "' --json 2>/dev/null").output);
+  CHECK(same[1].at("images") == 10);
+  CHECK(same[0].at("agreement")[1] == 1.0);
+  CHECK(same[1].at("agreement")[0] == 1.0);
+}
+
+TEST_CASE("the agreement of teachers without a common image is not given") {
+  std::vector<TeacherEvaluation> scores(2);
+  scores[0].name = "one", scores[1].name = "two";
+  scores[0].agreement = {1.0, std::nullopt}, scores[1].agreement = {std::nullopt, 1.0};
+  const auto json = nlohmann::json::parse(as_json(scores));
+  CHECK(json[0].at("agreement")[0] == 1.0);
+  CHECK(json[0].at("agreement")[1].is_null());
+  CHECK(has(as_table(scores), "         100.0%              -\n"));
+}
+
 TEST_CASE("teachers that cannot be evaluated are refused in one sentence") {
   const EvaluateFixture fixture;
   const auto refused = [](const CommandResult& result) {
@@ -85,6 +125,17 @@ TEST_CASE("teachers that cannot be evaluated are refused in one sentence") {
   EvaluateFixture::write_config(fixture.other, fixture.text_of_config(), {{fixture.images.string(), "/nowhere"}});
   CHECK(has(refused(fixture.evaluate("'" + fixture.other.string() + "'")), "name different images"));
   CHECK(has(refused(fixture.evaluate("--set labels=none")), "labelled images"));
+  const std::string both = "'" + fixture.other.string() + "'";
+  EvaluateFixture::write_config(fixture.other, fixture.text_of_config(), {{"passes = 2", "labels = 'none'"}});
+  CHECK(has(refused(fixture.evaluate(both)), "labelled images"));
+  // Without its logits an extraction takes a teacher of other classes; its top-1 would be of folder numbers.
+  for (const int classes : {2, 7}) {
+    ExtractFixture::save_teacher(fixture.other_weights, classes);
+    EvaluateFixture::write_config(
+        fixture.other, fixture.text_of_config(),
+        {{fixture.weights.string(), fixture.other_weights.string()}, {"[taps]", "[taps]\nlogits = false"}});
+    CHECK(has(refused(fixture.evaluate(both)), text("its head has ", classes, " classes, the images have 3")));
+  }
   Tensors headless = load_safetensors(fixture.weights);
   headless.erase("head.weight"), headless.erase("head.bias");
   save_safetensors(fixture.weights, headless);

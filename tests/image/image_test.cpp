@@ -62,14 +62,32 @@ TEST_CASE("a JPEG keeps its size and approximately its colours") {
   CHECK(as_string(encode_jpeg(image, 95)) == file);
 }
 
-TEST_CASE("files truncated anywhere are refused by name") {
+TEST_CASE("files truncated anywhere are refused by name, also with the format's end after the cut") {
+  using namespace std::literals;
   const Image image = gradient(64, 80);
-  for (const std::string& file : {as_string(encode_jpeg(image, 90)), as_string(encode_png(image))})
-    for (std::size_t length = 0; length < file.size() - 16; length += 1 + file.size() / 97) {
-      const std::string message = refusal(std::string_view(file).substr(0, length));
-      CAPTURE(length);
-      CHECK(has(message, "cats/1.jpg"));
-    }
+  const std::string jpeg = as_string(encode_jpeg(image, 90)), png = as_string(encode_png(image));
+  for (const std::string& file : {jpeg, png})
+    for (const std::string& end : {""s, file.substr(file.size() - (file == jpeg ? 2 : 12))})
+      for (std::size_t length = 0; length < file.size() - 16; length += 1 + file.size() / 97) {
+        const std::string message = refusal(file.substr(0, length) + end);
+        CAPTURE(length);
+        CAPTURE(end.size());
+        CHECK(has(message, "cats/1.jpg"));
+      }
+}
+
+TEST_CASE("a JPEG without one of its restart intervals is refused, one with stray bytes is not") {
+  using namespace std::literals;
+  const std::string jpeg = as_string(encode_jpeg(gradient(64, 80), 90));
+  const std::size_t scan = jpeg.find("\xff\xda"s);
+  // A restart interval of 0x101 MCUs, more than there are: the decoder expects no marker.
+  const std::string restarts = jpeg.substr(0, scan) + "\xff\xdd\0\x04\x01\x01"s + jpeg.substr(scan);
+  CHECK(decode(restarts).rgb == decode(jpeg).rgb);
+  std::string lost = restarts;
+  lost[scan + 4] = 0, lost[scan + 5] = 2;  // of 2 MCUs, and no marker follows them
+  CHECK(has(refusal(lost), "is a JPEG file that is damaged or cut short (Corrupt JPEG data"));
+  for (const std::size_t place : {scan, jpeg.size() - 2})
+    CHECK(decode(jpeg.substr(0, place) + "stray" + jpeg.substr(place)).rgb == decode(jpeg).rgb);
 }
 
 TEST_CASE("damaged bytes give a picture or an Error") {

@@ -2,15 +2,20 @@
 
 #include <sys/resource.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/image/index_record.h"
 #include "common/image/look.h"
 #include "common/image/scan.h"
+#include "common/image/scan_report.h"
 #include "common/image/views.h"
 #include "common/image/write.h"
 #include "tests/image/samples.h"
@@ -35,14 +40,74 @@ TEST_CASE("left_out.tsv round-trips, and entries are added without losing others
       damaged{"c/3.jpg", "cut short", LeftOutKind::kDamaged},
       odd{"a/tab\tand\nline", "two\nlines", LeftOutKind::kHidden};
   write_left_out(path, {late, damaged, odd, damaged});
-  const LeftOut plain{"a/tab and line", "two lines", LeftOutKind::kHidden};
-  CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, plain, late}));
+  CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, odd, late}));
   CHECK(read_whole(path).starts_with("kind\tpath\treason\ndamaged\tc/3.jpg\tcut short\n"));
   const LeftOut more{"d/4.jpg", "failed", LeftOutKind::kFailedLater};
   add_left_out(path, std::vector<LeftOut>{late, more, odd});
-  CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, plain, late, more}));
+  CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, odd, late, more}));
   add_left_out(root / "new/left_out.tsv", {&more, 1});
   CHECK((read_left_out(root / "new/left_out.tsv") == std::vector<LeftOut>{more}));
+}
+
+TEST_CASE("left_out.tsv keeps each path and reason in one line, whatever characters they have") {
+  const TemporaryDirectory root;
+  const std::filesystem::path path = root / kLeftOutFile;
+  const LeftOut odd{"a\tb\nc\rd\\e\\t.jpg", "two\nlines", LeftOutKind::kDamaged};
+  write_left_out(path, {odd});
+  CHECK(read_whole(path) == "kind\tpath\treason\ndamaged\ta\\tb\\nc\\rd\\\\e\\\\t.jpg\ttwo\\nlines\n");
+  CHECK((read_left_out(path) == std::vector<LeftOut>{odd}));
+  add_left_out(path, {&odd, 1});
+  CHECK((read_left_out(path) == std::vector<LeftOut>{odd}));
+  write_whole(path, "kind\tpath\treason\ndamaged\td\\e.jpg\tends in \\\n");  // a backslash that escapes nothing
+  CHECK((read_left_out(path) == std::vector<LeftOut>{{"d\\e.jpg", "ends in \\", LeftOutKind::kDamaged}}));
+}
+
+namespace {
+
+// Bytes that this process has read so far; 0 if the system does not count them.
+std::uint64_t bytes_read() {
+  std::ifstream in("/proc/self/io");
+  std::string word;
+  std::uint64_t bytes = 0;
+  return in >> word >> bytes ? bytes : 0;
+}
+
+}  // namespace
+
+TEST_CASE("entries are added one by one without reading the list again, but for what others have added") {
+  const TemporaryDirectory root;
+  const std::filesystem::path path = root / kLeftOutFile;
+  const auto entry = [](int i) {
+    return LeftOut{"a/" + std::to_string(i) + ".jpg", "went", LeftOutKind::kFailedLater};
+  };
+  constexpr int kEntries = 2000;
+  const auto tell = tell_and_list(path);
+  const std::uint64_t before = bytes_read();
+  for (int i = 0; i < kEntries; ++i) tell(entry(i));
+  const std::uint64_t read = bytes_read() - before;
+  CHECK(read < 3 * file_bytes(path) + 10000);  // of which each was read once, not once for each later entry
+  CHECK(read_left_out(path).size() == kEntries);
+  // Another process adds an entry, then replaces the list.
+  const LeftOut theirs = entry(kEntries), damaged{"b/1.jpg", "is damaged", LeftOutKind::kDamaged};
+  add_left_out(path, {&theirs, 1});
+  tell(theirs);
+  CHECK(read_left_out(path).size() == kEntries + 1);
+  write_left_out(path, {damaged});
+  tell(theirs);
+  CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, theirs}));
+}
+
+TEST_CASE("a long list is added to a long list in one pass") {
+  const TemporaryDirectory root;
+  const std::filesystem::path path = root / kLeftOutFile;
+  constexpr int kEntries = 300000;  // comparing each with each would take minutes
+  std::vector<LeftOut> list;
+  for (int i = 0; i < kEntries; ++i) list.push_back({"a/" + std::to_string(1000000 + i), "", LeftOutKind::kMissing});
+  add_left_out(path, list);
+  for (LeftOut& entry : list) entry.id[0] = 'b';
+  add_left_out(path, list);
+  add_left_out(path, list);
+  CHECK(read_left_out(path).size() == 2 * kEntries);
 }
 
 TEST_CASE("rewriting left_out.tsv loses no line that others append concurrently") {

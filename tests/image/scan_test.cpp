@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/image/exif.h"
@@ -255,6 +256,54 @@ TEST_CASE("a rescan checks names, sizes and a sample against a known index, and 
   CHECK(found.images.back().label == 1);
 }
 
+TEST_CASE("what an index was made without stays out of it, whatever characters its name has") {
+  const TemporaryDirectory root, beside;
+  const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90)), id = "cat/a\tb\n\\n.jpg";
+  write_whole(root / "cat/a.jpg", jpeg);
+  write_whole(root / "dog/a.jpg", jpeg);
+  write_whole(root / id, jpeg.substr(0, jpeg.size() / 2));
+  const FolderScan first = scan_images(root.path(), {});
+  REQUIRE(first.left_out.size() == 1);
+  write_left_out(beside / "list", first.left_out);
+  write_whole(root / id, jpeg);
+  const FolderScan second =
+      scan_images(root.path(), {}, KnownIndex{.index = first.index, .left_out = read_left_out(beside / "list")});
+  CHECK(second.index == first.index);
+  REQUIRE(second.left_out.size() == 1);
+  CHECK(second.left_out[0].id == id);
+  CHECK(second.left_out[0].kind == LeftOutKind::kNotInIndex);
+}
+
+TEST_CASE("only images count as examined") {
+  const TemporaryDirectory root;
+  const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90));
+  for (const char* name : {"1.txt", "2.txt", "3.txt"}) write_whole(root / name, "not an image");
+  write_whole(root / "a.jpg", jpeg);
+  write_whole(root / "cut.jpg", jpeg.substr(0, jpeg.size() / 2));
+  const ImageFolders folder{root.path(), {}, Labels::kNone};
+  const FolderScan found = scan_images(folder, {});
+  CHECK(found.counts.looked_at == 1);
+  CHECK(scan_images(folder, {}, KnownIndex{found.index}).counts.looked_at == 1);
+}
+
+TEST_CASE("of a folder that lost its images each is listed once, however many there are") {
+  const TemporaryDirectory root;
+  const std::string png = as_string(encode_png(gradient(5, 6)));
+  for (const char* id : {"cat/1.png", "dog/1.png"}) write_whole(root / id, png);
+  ImageIndex known = scan_image_folder(root.path(), nullptr);
+  constexpr int kHidden = 5000, kGone = 400000;  // too many to compare each with each
+  for (int i = 0; i < kHidden; ++i)              // links, which are made faster than files
+    std::filesystem::create_hard_link(root / "cat/1.png", root.path() / ("cat/." + std::to_string(100000 + i)));
+  for (int i = 0; i < kGone; ++i) known.images.push_back({.id = "cat/b" + std::to_string(100000 + i), .label = 0});
+  known.images.push_back({.id = "dog/cut.png", .label = 1});
+  write_whole(root / "dog/cut.png", png.substr(0, png.size() / 2));
+  std::ranges::sort(known.images, {}, &ImageEntry::id);
+  const FolderScan found = scan_images(root.path(), {.keep_bad = true}, KnownIndex{known});
+  CHECK(found.index == known);
+  CHECK(found.bad.size() == kGone + 1);
+  CHECK(found.left_out.size() == kHidden);  // and not dog/cut.png, which is an image of the index
+}
+
 TEST_CASE("the sample is one image in a hundred, at least 256, spread evenly") {
   CHECK(verified_sample(0).empty());
   CHECK(verified_sample(3) == std::vector<std::size_t>{0, 1, 2});
@@ -350,6 +399,29 @@ TEST_CASE("every left-out file is listed with its kind, and none becomes a class
   CHECK((kinds(deep) == wanted));
   CHECK(counts_by_kind(deep.left_out) ==
         "2 damaged, 1 not a picture, 4 sidecar, 4 hidden, 4 junk folder, 2 dangling link, 1 link loop, 1 special file");
+}
+
+TEST_CASE("a link from inside a folder to one above it lists no image twice") {
+  const TemporaryDirectory root;
+  const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90));
+  for (const char* id : {"cat/a.jpg", "dog/b.jpg", "dog/sub/c.jpg"}) write_whole(root / id, jpeg);
+  std::filesystem::create_symlink(".", root / "dog/self");
+  std::filesystem::create_symlink("..", root / "dog/sub/up");
+  std::filesystem::create_symlink("../..", root / "dog/sub/top");
+  const auto ids = [](const FolderScan& scan) {
+    std::vector<std::string> out;
+    for (const ImageEntry& image : scan.index.images) out.push_back(image.id);
+    for (const LeftOut& entry : scan.left_out) {
+      CHECK(entry.kind == LeftOutKind::kLinkLoop);
+      out.push_back(entry.id);
+    }
+    return out;
+  };
+  using Ids = std::vector<std::string>;
+  CHECK((ids(scan_images(root.path(), {})) ==
+         Ids{"cat/a.jpg", "dog/b.jpg", "dog/sub/c.jpg", "dog/self/", "dog/sub/top/", "dog/sub/up/"}));
+  CHECK((ids(scan_images({root / "dog", {}, Labels::kNone}, {})) ==
+         Ids{"b.jpg", "sub/c.jpg", "sub/top/cat/a.jpg", "self/", "sub/top/dog/", "sub/up/"}));
 }
 
 TEST_CASE("a huge file that is not a picture is not read, and oversized picture files are left out") {

@@ -41,6 +41,21 @@ TEST_CASE("chance is three standard errors wide") {
   CHECK_FALSE(at_chance({.top1 = 0.75, .images = 40}, 2));
 }
 
+TEST_CASE("agreement is the share of the common images, whatever order they were drawn in") {
+  const auto crops = [](std::vector<std::uint32_t> images, std::vector<std::uint32_t> predictions) {
+    CleanCrops out;
+    out.images = std::move(images), out.predictions = std::move(predictions);
+    return out;
+  };
+  const CleanCrops a = crops({4, 2, 7, 1}, {0, 1, 2, 1}), b = crops({2, 9, 1, 4}, {1, 0, 1, 2});
+  CHECK(agreement(a, a) == 1.0);
+  CHECK(agreement(a, b) == doctest::Approx(2.0 / 3));  // 2 and 1 agree, 4 does not
+  CHECK(agreement(b, a) == agreement(a, b));
+  CHECK(agreement(a, crops({4}, {0})) == 1.0);
+  CHECK_FALSE(agreement(a, crops({8, 9, 10, 11}, {0, 1, 2, 1})).has_value());
+  CHECK_FALSE(agreement(a, {}).has_value());
+}
+
 namespace {
 
 /// Grey pictures of two classes by their level, `images` of each, and a teacher of the sample's that was trained on

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <string_view>
 #include <tuple>
 
 #include "common/base/error.h"
@@ -231,12 +233,12 @@ std::unique_ptr<const GivenImages> open_images(const Cache& cache, const VerifyO
   const ImageFolders folders(options.images, options.unlabelled);
   const std::vector<ImageEntry>& images = cache.index().images;
   const std::vector<LeftOut> left_out = read_left_out(cache.directory() / kLeftOutFile);
-  const auto listed = [&](const ImageEntry& image) {
-    return std::ranges::any_of(left_out, [&](const LeftOut& entry) { return entry.id == image.id; });
-  };
+  std::set<std::string_view> listed;
+  for (const LeftOut& entry : left_out) listed.insert(entry.id);
   for (const bool further : {false, true}) {
-    const auto first = std::ranges::find_if(
-        images, [&](const ImageEntry& image) { return is_unlabelled(image.id) == further && !listed(image); });
+    const auto first = std::ranges::find_if(images, [&](const ImageEntry& image) {
+      return is_unlabelled(image.id) == further && !listed.contains(image.id);
+    });
     if (first != images.end() && !path_exists(folders.file(first->id)))
       throw Error(ErrorKind::kInput, {.path = (further ? folders.unlabelled : folders.images).string(),
                                       .what = "does not contain " + first->id,
