@@ -203,25 +203,17 @@ TEST_CASE("--dry-run names the terms by their targets, a rate as the key has it,
     CHECK(result.exit_code == 0);
     return result.output;
   };
-  TrainOptions options = fixture.joint(TargetKind::kTeacher, "run");
+  fixture.make_cache({"taps.embedding=true", "taps.logits=false"});
+  TrainOptions options = fixture.joint(TargetKind::kCache, "run");
   options.targets.features = options.targets.attention = "";
-  options.targets.embedding = options.targets.taps.embedding = true;
-  options.targets.taps.logits = false;
-  options.size = 48;
+  options.targets.embedding = true;
   options.lr_batch = 1;
   options.schedule.joint.lr = 0.1;
-  const std::string embedding = says(options);
-  CHECK(has(embedding,
+  CHECK(has(says(options),
             "joint: steps 1 to 4, lr 0.1 to 0, which lr_batch makes 0.4 to 0, learns from embedding, labels\n"));
-  // As the stream limits itself: the teacher's pictures, of another size, are made too.
-  const auto source = fixture.source(options);
-  StreamOptions stream = options.batch_options(48).stream();
-  CHECK(stream.ahead == 6);
-  const std::uint32_t groups = groups_ahead(stream, *source, available_memory());
-  CHECK(has(embedding, "about " + human_bytes(static_cast<double>(groups * group_batch_bytes(*source, 48))) + " for " +
-                           std::to_string(groups) + " groups in work"));
 
   options = fixture.joint(TargetKind::kTeacher, "run");
+  options.size = 48;
   options.transformer.stage = 0;
   options.targets.features = "features.0, features.1";
   options.loss.exits_weight = 0.5;
@@ -231,10 +223,18 @@ TEST_CASE("--dry-run names the terms by their targets, a rate as the key has it,
             "features.0 meets the student at layer2, features.1 meets the student at layer4 (chosen by the "
             "blocks' depth; transformer.stages fixes them)\n"));
   const std::string by_size =
-      " (chosen for size = 32; another size may take another layer, transformer.stage fixes it)\n";
+      " (chosen for size = 48; another size may take another layer, transformer.stage fixes it)\n";
   const std::size_t attention = several.find("attention.1 meets the student at layer");
   REQUIRE(attention != std::string::npos);
   CHECK(has(several.substr(attention, several.find('\n', attention) + 1 - attention), by_size));
+  // As the stream limits itself: the teacher's pictures, of another size, are made too.
+  const auto source = fixture.source(options);
+  const StreamOptions stream = options.batch_options(48).stream();
+  CHECK(stream.ahead == 6);
+  const std::uint32_t groups = groups_ahead(stream, *source, available_memory());
+  CHECK(has(several, "about " + human_bytes(static_cast<double>(groups * group_batch_bytes(*source, 48))) + " for " +
+                         std::to_string(groups) + " groups in work"));
+
   options.targets.features = "features.1";
   const std::string one = says(options);
   CHECK_FALSE(has(one, "blocks' depth"));
