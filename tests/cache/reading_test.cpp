@@ -114,13 +114,12 @@ TEST_CASE("a file whose number is beyond the last pass counts for none, and is n
   const Cache whole(directory.path());
   CHECK(whole.recipe_passes() == std::vector<std::uint32_t>{0});
   CHECK_THROWS_WITH_AS(whole.recipe_directory().open(stray), doctest::Contains("4294967296"), Error);
-  const TrackReader reader(whole, whole.tracks()[0]);
-  REQUIRE(directory / reader.track().directory() == track);
+  const TrackReader reader(whole, whole.track("logits", "tiny"));
   CHECK_THROWS_WITH_AS(reader.shard_directory().open(stray), doctest::Contains("4294967296"), Error);
   for (const std::filesystem::path& folder : {recipes, track}) std::filesystem::remove(folder / "00000.h5");
   const Cache without(directory.path());
   CHECK(without.recipe_passes().empty());
-  CHECK_FALSE(TrackReader(without, without.tracks()[0]).has_pass(0));
+  CHECK_FALSE(TrackReader(without, without.track("logits", "tiny")).has_pass(0));
 }
 
 TEST_CASE("complete passes are computed once, and reading valid recipes builds no messages") {
