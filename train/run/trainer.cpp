@@ -158,6 +158,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
   state_.checkpoint.settings = std::move(settings);
   state_.checkpoint.plan_hash = source_->plan().hash();
   state_.checkpoint.passes = passes_;
+  state_.checkpoint.tracks.clear();  // a resumed run's may be gone by now
   for (const auto& [name, track] : by_name(source_->tracks())) state_.checkpoint.tracks[name] = track.json();
 }
 
