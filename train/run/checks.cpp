@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
@@ -59,6 +60,18 @@ void check_batch_norm(const TrainOptions& options, int size) {
       refuse(whole ? "batch" : "micro_batch", options.micro_batch,
              text("schedule.", phase->name, ".freeze_batch_norm = true"));
   if (options.batch_norm_batches > 0) refuse("batch", options.batch, "batch_norm_batches = 0");
+}
+
+void check_finite(const Tensors& tensors, std::uint64_t steps, const PhaseOptions& phase) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> all;
+  for (const auto& [name, tensor] : tensors)
+    if (tensor.is_floating_point()) all.push_back(tensor);
+  if (all.empty()) return;
+  const at::Tensor largest = at::stack(at::_foreach_norm(all, std::numeric_limits<double>::infinity()));
+  if (!at::isfinite(largest).all().item<bool>())
+    fail("the weights are not finite after step ", steps, " (", phase.name, "); lower schedule.", phase.name,
+         ".lr, or set clip_norm");
 }
 
 PassLists choose_passes(const TrainOptions& options, const TargetSource& source, std::optional<Checkpoint>& resumed) {

@@ -19,6 +19,7 @@
 #include "common/image/outside_images.h"
 #include "common/models/device.h"
 #include "common/models/torch_errors.h"
+#include "common/models/weights/load.h"
 #include "train/run/baseline.h"
 #include "train/run/checks.h"
 #include "train/run/codec_errors.h"
@@ -217,7 +218,16 @@ void Trainer::begin(const Evaluator& evaluator) {
                 evaluator.test());
 }
 
+// What has diverged is neither saved nor exported: the loss is read at logged steps only, and a run could not resume.
+void Trainer::check_weights(std::uint64_t step) {
+  if (step == 0) return;
+  const PhaseOptions& phase = *point_at(step - 1).phase;
+  check_finite(student_.weights(), step, phase);
+  for (const auto& [name, module] : objective_->modules()) check_finite(state_dict(*module), step, phase);
+}
+
 void Trainer::save(std::uint64_t step, bool validation_due) {
+  check_weights(step);
   state_.save(options_.output, step, validation_due, learners(), *batches_, allowance_);
 }
 
@@ -383,6 +393,7 @@ void Trainer::finish(const Evaluator& evaluator, TrainResult& result, RunLog& lo
   const Student::Averaged averaged(student_);
   const std::filesystem::path output = options_.output;
   if (options_.batch_norm_batches > 0) with_torch_errors(kStepAdvice, [&] { reestimate_batch_norm(stop); });
+  check_weights(steps_);
   save_safetensors(RunFiles(output).last_weights(), student_.weights(), student_.record(steps_).metadata());
   evaluate_weights(evaluator, result, stop);
   write_summary(output, result);
