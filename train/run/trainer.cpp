@@ -213,6 +213,10 @@ void Trainer::begin(const Evaluator& evaluator) {
     update_checkpoint(options_.output, state_.checkpoint);
   }
   evaluator.begin(state_.checkpoint);
+  // No step is left that would be followed by a validation on images that are new.
+  if (resumed_ && state_.first_step == steps_ && evaluator.validation() != nullptr && !state_.checkpoint.validation &&
+      !state_.checkpoint.agreement)
+    state_.checkpoint.validation_due = true;
   if (!resumed_) save(0, false);
   keep_left_out(images_, options_.folders(), options_.output, state_.first_step > 0, evaluator.validation(),
                 evaluator.test());

@@ -450,6 +450,33 @@ TEST_CASE("best weights selected on other images are renamed, not compared with 
   CHECK(json_of(options, "summary.json").at("best").at("step").get<int>() > 4);
 }
 
+TEST_CASE("a run stopped in its final test and resumed with other validation images has the scores of these") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  options.validation = fixture.images.string();
+  options.test = fixture.many_images();
+  StopFlag stop{false};
+  int forwards = 0;
+  {
+    const AtForward at_forward([&] {
+      if (!at::GradMode::is_enabled() && ++forwards == 2) stop = true;  // the first is the validation's
+    });
+    REQUIRE_FALSE(train(options, stop).finished);
+  }
+  REQUIRE(json_of(options, "checkpoints/last.json").at("validation_due") == false);
+  options.validation = options.test;
+  const TrainResult result = train(options);
+  REQUIRE(result.finished);
+  REQUIRE(result.validation);
+  CHECK(result.validation->images == 66);
+  const double top1 = evaluate_checkpoint(options, options.output).metrics->accuracy().top1;
+  const auto summary = json_of(options, "summary.json");
+  CHECK(summary.at("validation_top1") == top1);
+  CHECK(summary.at("best").at("score") == top1);
+  CHECK(std::filesystem::exists(fixture.root / "run/exported/best.safetensors.old"));
+  CHECK(vitrine::testing::metrics_of(options, "validation").size() == 1);
+}
+
 TEST_CASE("weights that are not finite are neither saved nor exported, also where no step was logged") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run");
