@@ -139,6 +139,24 @@ TEST_CASE("each phase changes exactly the tensors that it names") {
   }
 }
 
+TEST_CASE("the moving average counts no step of a frozen student: the first one that learns begins its warm-up") {
+  const TrainFixture fixture;
+  fixture.make_cache();
+  TrainOptions options = fixture.options(TargetKind::kCache, "run");  // align for four steps, then joint
+  options.ema = {.decay = 0.999, .warm_up = true};
+  options.max_steps = 5;
+  Trainer trainer(options);
+  const Tensors before = copies(trainer.state());
+  trainer.run(never_stop());
+  const Tensors after = copies(trainer.state());
+  CHECK(after.at("ema.updates").item<std::int64_t>() == 1);
+  for (const char* name : {"conv1.weight", "fc.weight", "bn1.running_mean"}) {
+    CAPTURE(name);
+    const std::string own = std::string("model.") + name;
+    CHECK(at::allclose(after.at(std::string("ema.") + name), 0.1 * before.at(own) + 0.9 * after.at(own), 1e-4, 1e-6));
+  }
+}
+
 TEST_CASE(
     "phases may change inside an epoch, and a run resumed near the change ends bit-equal to an uninterrupted one") {
   const TrainFixture fixture;
