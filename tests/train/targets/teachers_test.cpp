@@ -177,6 +177,15 @@ TEST_CASE("a teacher without a head teaches by features, attention and embedding
   const auto log = read_log(options);
   for (const char* term : {"feature", "attention", "embedding", "label"}) CHECK_FALSE(log.at(term).front().empty());
   CHECK(log.at("kl").front().empty());
+  // Its probabilities cannot weigh the classes whose gradient guides.
+  TrainOptions guided = options;
+  guided.output += "-guided";
+  guided.loss.attention = AttentionForm::kGradient;
+  guided.loss.guidance_score = GuidanceScore::kTeacher;
+  CHECK(has(message_of([&] { trained(guided); }), "loss.guidance_score = \"teacher\" needs the teacher's logits"));
+  CHECK_FALSE(std::filesystem::exists(guided.output));
+  guided.loss.guidance_score = GuidanceScore::kLabels;
+  CHECK_NOTHROW(trained(guided));
   // Without any target but logits there is nothing to learn from.
   options.targets.embedding = false;
   options.targets.features = options.targets.attention = "";
