@@ -27,12 +27,16 @@ std::vector<std::uint32_t> without(const std::vector<std::uint32_t>& a, const st
 void check_phases(const TrainOptions& options, const TargetShapes& shapes, const PassLists& passes) {
   for (const PhaseOptions* phase : options.schedule.phases()) {
     if (phase->epochs == 0) continue;
-    const bool attention = phase->attention_term && !phase->freeze_student && !shapes.attention.empty() &&
+    const bool student = !phase->freeze_student;  // else only what is between it and the teacher's features learns
+    const bool attention = student && phase->attention_term && !shapes.attention.empty() &&
                            options.loss.attention != AttentionForm::kGradientScaling;
-    const bool output = phase->output_term && !shapes.logits.empty();
-    if (!output && !phase->feature_term && !attention && !phase->label_term)
+    const bool output = student && phase->output_term && !shapes.logits.empty();
+    const bool feature = phase->feature_term && (student || phase->train_transformer);
+    if (!output && !feature && !attention && !(student && phase->label_term))
       fail("schedule.", phase->name, " has nothing to learn from: its terms are off or their targets are missing",
-           options.labels == Labels::kNone ? " (labels = \"none\")" : "", "; enable a term, or set schedule.",
+           options.labels == Labels::kNone ? " (labels = \"none\")" : "",
+           student ? "; enable a term, or set schedule."
+                   : "; with freeze_student, enable feature_term and train_transformer, or set schedule.",
            phase->name, ".epochs = 0");
     if (needs_maps(*phase) && phase->feature_term && !attention && shapes.features.empty() && shapes.embedding.empty())
       fail("schedule.", phase->name,

@@ -17,7 +17,7 @@
 
 namespace vitrine {
 
-/// Throws Error for a phase without active terms, or without a pass that has the targets it needs.
+/// Throws Error for a phase without terms from which something learns, or without a pass that has the targets it needs.
 void check_phases(const TrainOptions& options, const TargetShapes& shapes, const PassLists& passes);
 
 /// Throws Error when a BatchNorm would compute statistics of a single value, which torch reports with a backtrace.
