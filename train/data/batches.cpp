@@ -87,13 +87,15 @@ Batches::Batches(const BatchOptions& options, const TargetSource& source, const 
 }
 
 std::vector<GroupKey> Batches::order_of(std::uint32_t epoch) const {
+  const std::uint32_t groups = source_.plan().groups_per_pass();
+  if (source_.new_pass_each_epoch()) return epoch_order(options_.seed, epoch, groups, {epoch});
   const PhaseBounds bounds = phase_bounds(options_.schedule, steps_per_epoch_);
   const std::uint64_t first = epoch * steps_per_epoch_, last = first + steps_per_epoch_;
   bool maps = false;  // of any phase in this epoch, which may begin or end inside it
   for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
     maps = maps ||
            (needs_maps(*options_.schedule.phases()[i]) && std::max(first, bounds[i]) < std::min(last, bounds[i + 1]));
-  return epoch_order(options_.seed, epoch, source_.plan().groups_per_pass(), maps ? passes_.with_maps : passes_.all);
+  return epoch_order(options_.seed, epoch, groups, maps ? passes_.with_maps : passes_.all);
 }
 
 std::optional<StreamItem> Batches::item(std::uint64_t n) {

@@ -41,6 +41,11 @@ Objective::Objective(const ObjectiveOptions& options, const TargetShapes& shapes
         "the cache has only the teacher's largest logits, which work only with loss.output = \"kl\", without exits "
         "and the teacher's score; extract all logits, or change loss.output, loss.exits_weight and "
         "loss.guidance_score");
+  if (!shapes.attention.empty() && shapes.logits.empty() && loss.attention == AttentionForm::kGradient &&
+      loss.guidance_score == GuidanceScore::kTeacher)
+    fail(
+        "loss.guidance_score = \"teacher\" needs the teacher's logits, which the targets do not have; extract them, or "
+        "set it to \"labels\"");
   if (!shapes.columns.empty()) {
     columns_ = at::tensor(shapes.columns, at::kLong).to(device);
     column_of_ = at::full({classes}, -1, columns_.options());

@@ -38,7 +38,7 @@ class Objective {
  public:
   /// `shapes`: of the targets; `widths`: channels of the student's stages, empty for a ViT; `size`: side of the
   /// student's input, in pixels. Weights are initialised from torch's default generator. Throws Error when the options
-  /// ask for maps or exits of a student without stages, or for exits without a teacher.
+  /// ask for maps or exits of a student without stages, or for exits or the teacher's score without its logits.
   Objective(const ObjectiveOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
             int classes, int size, at::Device device);
 

@@ -43,7 +43,8 @@ void PhaseOptions::fields(Fields& f) {
 }
 
 bool needs_maps(const PhaseOptions& phase) {
-  return (phase.feature_term || phase.attention_term) && !phase.output_term && !phase.label_term;
+  const bool others = !phase.freeze_student && (phase.output_term || phase.label_term);
+  return (phase.feature_term || phase.attention_term) && !others;
 }
 
 ScheduleOptions::ScheduleOptions() {

@@ -45,7 +45,8 @@ struct PhaseOptions {
   void fields(Fields& f);
 };
 
-/// Whether the phase learns from feature and attention maps only, so that it cannot use passes without them.
+/// Whether the phase learns from feature and attention maps only, so that it cannot use passes without them. From the
+/// output and label terms only the student learns.
 bool needs_maps(const PhaseOptions& phase);
 
 /// Align (only the feature transformer learns, from feature terms), joint (everything), fine-tune (labels gain weight),

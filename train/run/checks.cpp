@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
@@ -26,12 +27,16 @@ std::vector<std::uint32_t> without(const std::vector<std::uint32_t>& a, const st
 void check_phases(const TrainOptions& options, const TargetShapes& shapes, const PassLists& passes) {
   for (const PhaseOptions* phase : options.schedule.phases()) {
     if (phase->epochs == 0) continue;
-    const bool attention = phase->attention_term && !phase->freeze_student && !shapes.attention.empty() &&
+    const bool student = !phase->freeze_student;  // else only what is between it and the teacher's features learns
+    const bool attention = student && phase->attention_term && !shapes.attention.empty() &&
                            options.loss.attention != AttentionForm::kGradientScaling;
-    const bool output = phase->output_term && !shapes.logits.empty();
-    if (!output && !phase->feature_term && !attention && !phase->label_term)
+    const bool output = student && phase->output_term && !shapes.logits.empty();
+    const bool feature = phase->feature_term && (student || phase->train_transformer);
+    if (!output && !feature && !attention && !(student && phase->label_term))
       fail("schedule.", phase->name, " has nothing to learn from: its terms are off or their targets are missing",
-           options.labels == Labels::kNone ? " (labels = \"none\")" : "", "; enable a term, or set schedule.",
+           options.labels == Labels::kNone ? " (labels = \"none\")" : "",
+           student ? "; enable a term, or set schedule."
+                   : "; with freeze_student, enable feature_term and train_transformer, or set schedule.",
            phase->name, ".epochs = 0");
     if (needs_maps(*phase) && phase->feature_term && !attention && shapes.features.empty() && shapes.embedding.empty())
       fail("schedule.", phase->name,
@@ -59,6 +64,18 @@ void check_batch_norm(const TrainOptions& options, int size) {
       refuse(whole ? "batch" : "micro_batch", options.micro_batch,
              text("schedule.", phase->name, ".freeze_batch_norm = true"));
   if (options.batch_norm_batches > 0) refuse("batch", options.batch, "batch_norm_batches = 0");
+}
+
+void check_finite(const Tensors& tensors, std::uint64_t steps, const PhaseOptions& phase) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> all;
+  for (const auto& [name, tensor] : tensors)
+    if (tensor.is_floating_point()) all.push_back(tensor);
+  if (all.empty()) return;
+  const at::Tensor largest = at::stack(at::_foreach_norm(all, std::numeric_limits<double>::infinity()));
+  if (!at::isfinite(largest).all().item<bool>())
+    fail("the weights are not finite after step ", steps, " (", phase.name, "); lower schedule.", phase.name,
+         ".lr, or set clip_norm");
 }
 
 PassLists choose_passes(const TrainOptions& options, const TargetSource& source, std::optional<Checkpoint>& resumed) {

@@ -44,12 +44,14 @@ Evaluator::Evaluator(const TrainOptions& options, const ModelClasses& classes, c
 void Evaluator::begin(Checkpoint& state) const {
   if (!validation_) return;
   const std::string images = validation_->index().hash();
-  if (state.best.has_value() && !state.validation_images.empty() && state.validation_images != images) {
+  if (!state.validation_images.empty() && state.validation_images != images) {
     const std::filesystem::path best = RunFiles(options_.output).best_weights();
-    note(text(options_.validation_folders()->describe(),
-              ": holds other images than those on which the best weights so far were selected; selection starts over",
-              path_exists(best) ? ", and the old one is now " + move_aside(best, "old").string() : ""));
+    if (state.best.has_value())
+      note(text(options_.validation_folders()->describe(),
+                ": holds other images than those on which the best weights so far were selected; selection starts over",
+                path_exists(best) ? ", and the old one is now " + move_aside(best, "old").string() : ""));
     state.best = {};
+    state.validation.reset(), state.agreement.reset();
   }
   state.validation_images = images;
 }

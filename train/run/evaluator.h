@@ -31,7 +31,8 @@ class Evaluator {
   const Evaluation* validation() const { return validation_ ? &*validation_ : nullptr; }
   const Evaluation* test() const { return test_ ? &*test_ : nullptr; }
 
-  /// Call before the first step: renames best weights that were selected on other validation images.
+  /// Call before the first step: renames best weights that were selected on other validation images, and removes the
+  /// scores on these from `state`.
   void begin(Checkpoint& state) const;
 
   /// Validates the student (its averaged weights, if there is an average) and writes exported/best.safetensors when

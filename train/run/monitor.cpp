@@ -47,10 +47,9 @@ Monitor::Monitor(const MonitorOptions& options, RunLog& log, std::uint64_t first
   for (const nlohmann::ordered_json& line : log.take_earlier()) {
     const auto text_at = [&](const char* key) { return line.contains(key) && line.at(key).is_string(); };
     if (line.at("event") != "step" || !text_at("phase") || !number_at(line, "epoch")) continue;
-    const RunMoment at{line.at("step").get<std::uint64_t>(), static_cast<std::uint64_t>(*number_at(line, "epoch")),
-                       line.at("phase").get<std::string>()};
-    take(at, line);
-    if (at.step % options_.steps_per_epoch == 0) count_epoch(at);
+    take({line.at("step").get<std::uint64_t>(), static_cast<std::uint64_t>(*number_at(line, "epoch")),
+          line.at("phase").get<std::string>()},
+         line);
   }
 }
 
@@ -60,6 +59,8 @@ RunMoment Monitor::moment_of(std::uint64_t step, const SchedulePoint& point) con
 
 // Adds a line of the log, of this process or an earlier one, to the evidence of its phase and epoch.
 void Monitor::take(const RunMoment& at, const nlohmann::ordered_json& line) {
+  if (at.epoch != last_line_.epoch) count_epoch();
+  last_line_ = at;
   if (at.phase != evidence_.phase) {
     evidence_ = {};
     evidence_.phase = at.phase;
@@ -73,8 +74,10 @@ void Monitor::take(const RunMoment& at, const nlohmann::ordered_json& line) {
   if (recent_.size() > kRecentLosses) recent_.pop_front();
 }
 
-void Monitor::count_epoch(const RunMoment& at) {
-  if (!epoch_output_.empty()) epochs_.push_back({at.epoch, at.phase, mean(epoch_output_)});
+// The epoch of the last line is complete. Known by a line of the next one too, so that a resumed run, which has the
+// lines alone, counts as an unstopped one.
+void Monitor::count_epoch() {
+  if (!epoch_output_.empty()) epochs_.push_back({last_line_.epoch, last_line_.phase, mean(epoch_output_)});
   epoch_output_.clear();
 }
 
@@ -136,7 +139,7 @@ void Monitor::conclude(std::uint64_t step, const SchedulePoint& point, bool phas
   statistics_.reset();
   std::vector<LearningFinding> found = learning_findings(evidence_);
   if (step % options_.steps_per_epoch == 0) {
-    count_epoch(at);
+    count_epoch();
     log_.events().add_histogram(step, "student/weight_norms", norms);
     if (at.epoch == options_.passes + 1)
       if (const auto repetition = repetition_finding(epochs_, options_.passes)) found.push_back(*repetition);

@@ -63,7 +63,7 @@ class Monitor {
   void begin_phase(const PhaseOptions& phase, std::vector<double> norms);
   void count_time();
   void take(const RunMoment& at, const nlohmann::ordered_json& line);
-  void count_epoch(const RunMoment& at);
+  void count_epoch();
 
   MonitorOptions options_;
   RunLog& log_;
@@ -72,7 +72,8 @@ class Monitor {
   std::string phase_;                 // begun in this process
   LearningEvidence evidence_;         // of the phase so far
   std::set<std::string> problems_;    // printed in this phase
-  std::vector<double> epoch_output_;  // output terms of the epoch so far
+  RunMoment last_line_;               // of the log
+  std::vector<double> epoch_output_;  // output terms of its epoch, unless that is complete
   std::vector<EpochLoss> epochs_;     // complete ones
   std::deque<double> recent_;         // the last losses
   bool paused_ = true;

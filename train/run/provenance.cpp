@@ -192,9 +192,16 @@ std::vector<std::pair<std::string, TrackInfo>> by_name(const std::vector<TrackIn
 
 void check_resumed_tracks(const std::map<std::string, std::string>& before, const std::vector<TrackInfo>& now,
                           const std::string& where, Allowance& allowance) {
-  for (const auto& [name, track] : by_name(now)) {
+  if (before.empty()) return;
+  const std::string remedy = "resume with the cache or the teacher as it was, or choose another output";
+  const std::vector<std::pair<std::string, TrackInfo>> named = by_name(now);
+  for (const auto& [name, track] : named) {
     const auto earlier = before.find(name);
-    if (earlier == before.end()) continue;
+    if (earlier == before.end()) {
+      allowance.meet(Difference::kTracks, text(where, ": the checkpoint did not learn from ", name, ", which is new"),
+                     remedy);
+      continue;
+    }
     const std::vector<JsonDifference> differences =
         json_differences(nlohmann::ordered_json::parse(earlier->second), nlohmann::ordered_json::parse(track.json()));
     if (differences.empty()) continue;
@@ -202,8 +209,12 @@ void check_resumed_tracks(const std::map<std::string, std::string>& before, cons
     allowance.meet(Difference::kTracks,
                    text(where, ": the checkpoint learnt from ", earlier->first, " with ", first.key, " = ",
                         first.recorded, ", which is now ", first.given),
-                   "resume with the cache or the teacher as it was, or choose another output");
+                   remedy);
   }
+  for (const auto& [name, track] : before)
+    if (std::ranges::find(named, name, &std::pair<std::string, TrackInfo>::first) == named.end())
+      allowance.meet(Difference::kTracks, text(where, ": the checkpoint learnt from ", name, ", which is gone"),
+                     remedy);
 }
 
 }  // namespace vitrine

@@ -20,7 +20,7 @@ enum class Difference {
   kPreprocessing,  ///< teachers with different mean, std or interpolation
   kMixed,          ///< tracks or shards computed with different arithmetic (extract/mixed.h)
   kPictures,       ///< the student's picture differs from the one that the teacher saw
-  kTracks          ///< the tracks that a checkpoint learnt from have been replaced since
+  kTracks          ///< the tracks that a checkpoint learnt from have been replaced since, or there are fewer or more
 };
 
 struct AllowedDifference {

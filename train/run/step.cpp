@@ -58,7 +58,7 @@ Step::Result Step::make(const Batch& whole, const SchedulePoint& point, std::uin
   optimizer_->zero_grad();
   out.weights = weights;
   out.terms = backward(batch, phase, weights, read_loss && statistics_ != nullptr);
-  const at::Tensor norm = update(point.lr, read_loss);
+  const at::Tensor norm = update(point, read_loss);
   if (read_loss) out.loss = read(out.terms, weights, phase, number);
   if (norm.defined()) out.gradient_norm = norm.item<double>();
   return out;
@@ -90,7 +90,7 @@ LossTerms Step::backward(const Batch& batch, const PhaseOptions& phase, const Lo
 }
 
 // Returns the gradients' norm if it was `measured` or is needed; undefined when the scaler skipped the update.
-at::Tensor Step::update(double lr, bool measured) {
+at::Tensor Step::update(const SchedulePoint& point, bool measured) {
   const std::vector<at::Tensor> gradients = optimizer_->gradients();
   if (scaler_ && !scaler_->unscale(gradients)) return {};
   at::Tensor norm;
@@ -98,8 +98,8 @@ at::Tensor Step::update(double lr, bool measured) {
   if (options_.clip_norm > 0 && norm.defined()) {
     at::_foreach_mul_(gradients, (options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
   }
-  optimizer_->step(lr);
-  student_.updated();
+  optimizer_->step(point.lr);
+  if (!point.phase->freeze_student) student_.updated();
   return norm;
 }
 

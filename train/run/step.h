@@ -69,7 +69,7 @@ class Step {
 
  private:
   LossTerms backward(const Batch& batch, const PhaseOptions& phase, const LossWeights& weights, bool observed);
-  at::Tensor update(double lr, bool measured);
+  at::Tensor update(const SchedulePoint& point, bool measured);
   double read(const LossTerms& terms, const LossWeights& weights, const PhaseOptions& phase,
               std::uint64_t number) const;
 

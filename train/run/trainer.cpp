@@ -20,6 +20,7 @@
 #include "common/image/outside_images.h"
 #include "common/models/device.h"
 #include "common/models/torch_errors.h"
+#include "common/models/weights/load.h"
 #include "train/run/baseline.h"
 #include "train/run/checks.h"
 #include "train/run/codec_errors.h"
@@ -159,6 +160,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
   state_.checkpoint.settings = std::move(settings);
   state_.checkpoint.plan_hash = source_->plan().hash();
   state_.checkpoint.passes = passes_;
+  state_.checkpoint.tracks.clear();  // a resumed run's may be gone by now
   for (const auto& [name, track] : by_name(source_->tracks())) state_.checkpoint.tracks[name] = track.json();
 }
 
@@ -212,12 +214,25 @@ void Trainer::begin(const Evaluator& evaluator) {
     update_checkpoint(options_.output, state_.checkpoint);
   }
   evaluator.begin(state_.checkpoint);
+  // No step is left that would be followed by a validation on images that are new.
+  if (resumed_ && state_.first_step == steps_ && evaluator.validation() != nullptr && !state_.checkpoint.validation &&
+      !state_.checkpoint.agreement)
+    state_.checkpoint.validation_due = true;
   if (!resumed_) save(0, false);
   keep_left_out(images_, options_.folders(), options_.output, state_.first_step > 0, evaluator.validation(),
                 evaluator.test());
 }
 
+// What has diverged is neither saved nor exported: the loss is read at logged steps only, and a run could not resume.
+void Trainer::check_weights(std::uint64_t step) {
+  if (step == 0) return;
+  const PhaseOptions& phase = *point_at(step - 1).phase;
+  check_finite(student_.weights(), step, phase);
+  for (const auto& [name, module] : objective_->modules()) check_finite(state_dict(*module), step, phase);
+}
+
 void Trainer::save(std::uint64_t step, bool validation_due) {
+  check_weights(step);
   state_.save(options_.output, step, validation_due, learners(), *batches_, allowance_);
 }
 
@@ -387,6 +402,7 @@ void Trainer::finish(const Evaluator& evaluator, TrainResult& result, RunLog& lo
   const Student::Averaged averaged(student_);
   const std::filesystem::path output = options_.output;
   if (options_.batch_norm_batches > 0) with_torch_errors(kStepAdvice, [&] { reestimate_batch_norm(stop); });
+  check_weights(steps_);
   save_safetensors(RunFiles(output).last_weights(), student_.weights(), student_.record(steps_).metadata());
   evaluate_weights(evaluator, result, stop);
   write_summary(output, result);

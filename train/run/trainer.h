@@ -71,6 +71,7 @@ class Trainer {
   void note_changed_length();
   void describe() const;
   void begin(const Evaluator& evaluator);
+  void check_weights(std::uint64_t step);
   void save(std::uint64_t step, bool validation_due);
   Batch next_batch();
   SchedulePoint point_at(std::uint64_t step) const;

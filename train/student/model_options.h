@@ -15,7 +15,7 @@ struct ModelOptions {
   std::string arch = "resnet18";
   std::uint32_t width = 64;  ///< of a ResNet: channels of its first stage
   VitOptions vit;            ///< for "vit"
-  std::string weights;       ///< a .safetensors file to start from; empty: random
+  std::string weights;       ///< to start from, anything that read_weights() reads; empty: random
 
   void fields(Fields& f);
 };

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <map>
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
@@ -17,10 +18,11 @@
 namespace vitrine {
 namespace {
 
-// Permutes the head's rows to the order of `names`; removes the head if the file has other classes.
+// Permutes the head's rows to the order of `names`; removes the head if the file, which has this metadata, has other
+// classes.
 void match_head(Tensors& tensors, const std::string& head, const std::vector<std::string>& names,
-                const std::string& file) {
-  const auto record = WeightsRecord::parse(load_safetensors_metadata(file), file);
+                const std::map<std::string, std::string>& metadata, const std::string& file) {
+  const auto record = WeightsRecord::parse(metadata, file);
   if (!record || record->classes.empty() || names.empty() || record->classes == names) return;
   std::vector<std::int64_t> rows;
   for (const std::string& name : names) {
@@ -55,7 +57,7 @@ Network::Network(const ModelOptions& options, int classes, at::Device device, co
     const WeightFiles files = read_weights(options.weights);
     for (const std::string& sentence : files.notes) note(sentence);
     Tensors tensors = vit_ ? resampled(files.tensors, vit_->structure()) : files.tensors;
-    match_head(tensors, head, names, options.weights);
+    match_head(tensors, head, names, files.metadata, options.weights);
     const LoadReport report = load_weights(module(), tensors, options.weights, head);
     if (!report.note.empty()) note(report.note);
   }

@@ -46,7 +46,7 @@ class Student {
   /// Training mode. With `frozen` no weight requires a gradient; with either flag, BatchNorm uses its running
   /// statistics and does not update them.
   void train_mode(bool frozen, bool frozen_batch_norm);
-  /// Call after each update of the weights; updates the moving average.
+  /// Call after each update of the weights, not while they are frozen; updates the moving average.
   void updated();
 
   /// Sets BatchNorm's running statistics to the mean over the batches of pictures that `next` returns, until it returns

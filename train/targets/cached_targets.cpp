@@ -18,6 +18,17 @@ const std::string& named(const std::string& cache) {
   return cache;
 }
 
+// Two names in the value of `key` mean the same, as "vit" and "vit.a1b2c3d4".
+[[noreturn]] void fail_twice(const char* key, const std::string& value, const std::string& directory,
+                             const char* what) {
+  fail("targets.", key, " = \"", value, "\" names ", directory, " twice; name each ", what, " once");
+}
+
+std::string teacher_of(const TrackInfo& track) {
+  const std::string directory = track.directory();
+  return directory.substr(0, directory.find('/'));
+}
+
 }  // namespace
 
 CachedTargets::CachedTargets(const SourceSettings& settings, const ImageIndex& index)
@@ -27,7 +38,13 @@ CachedTargets::CachedTargets(const SourceSettings& settings, const ImageIndex& i
   const TargetOptions& options = settings.targets;
   check_same_images(cache_.index(), index, options.cache, settings.folders.images.string());
   open_logits(settings);
-  for (const std::string& name : feature_tracks(options.features)) features_.push_back(open(name));
+  for (const std::string& name : feature_tracks(options.features)) {
+    Reader reader = open(name);
+    for (const Reader& other : features_)
+      if (const std::string directory = reader->track().directory(); other->track().directory() == directory)
+        fail_twice("features", options.features, directory, "track");
+    features_.push_back(std::move(reader));
+  }
   if (!options.attention.empty()) attention_ = open(options.attention);
   if (options.embedding) embedding_ = open("embedding");
 }
@@ -41,7 +58,11 @@ void CachedTargets::open_logits(const SourceSettings& settings) {
                 " has no logits: the output term is without it"));
       continue;
     }
-    logits_.push_back(std::make_unique<const TrackReader>(cache_, cache_.track("logits", teachers_[t])));
+    const TrackInfo& track = cache_.track("logits", teachers_[t]);
+    for (const Reader& other : logits_)
+      if (other->track().directory() == track.directory())
+        fail_twice("cache_teacher", options.cache_teacher, teacher_of(track), "teacher");
+    logits_.push_back(std::make_unique<const TrackReader>(cache_, track));
     shares_.push_back(options.teacher_shares.empty() ? 1 : options.teacher_shares[t]);
   }
   if (logits_.empty()) return;

@@ -34,6 +34,7 @@ class LiveTeacher : public TargetSource {
   TargetShapes shapes() const override;
   std::vector<TrackInfo> tracks() const override;
   std::vector<std::uint32_t> passes(bool features) const override { return views_.passes(features); }
+  bool new_pass_each_epoch() const override { return views_.new_pass_each_epoch(); }
   std::vector<Recipe> recipes(GroupKey key) const override { return views_.recipes(key); }
   std::optional<std::uint64_t> picture_hash(GroupKey) const override { return std::nullopt; }
   bool needs_pictures() const override { return true; }

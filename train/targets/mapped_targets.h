@@ -26,6 +26,7 @@ class MappedTargets : public TargetSource {
   TargetShapes shapes() const override;
   std::vector<TrackInfo> tracks() const override { return source_->tracks(); }
   std::vector<std::uint32_t> passes(bool features) const override { return source_->passes(features); }
+  bool new_pass_each_epoch() const override { return source_->new_pass_each_epoch(); }
   std::vector<Recipe> recipes(GroupKey key) const override { return source_->recipes(key); }
   std::optional<std::uint64_t> picture_hash(GroupKey key) const override { return source_->picture_hash(key); }
   bool needs_pictures() const override { return source_->needs_pictures(); }

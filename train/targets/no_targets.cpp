@@ -11,8 +11,9 @@ namespace vitrine {
 
 NoTargets::NoTargets(const SourceSettings& settings, std::shared_ptr<const ImageIndex> index)
     : plan_(std::move(index), settings.plan),
-      passes_(settings.targets.passes > 0 ? settings.targets.passes
-                                          : static_cast<std::uint32_t>(std::ceil(std::max(1.0, settings.epochs)))) {}
+      new_pass_each_epoch_(settings.targets.passes == 0),
+      passes_(new_pass_each_epoch_ ? static_cast<std::uint32_t>(std::ceil(std::max(1.0, settings.epochs)))
+                                   : settings.targets.passes) {}
 
 std::vector<std::uint32_t> NoTargets::passes(bool) const {
   std::vector<std::uint32_t> out(passes_);

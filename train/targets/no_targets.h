@@ -22,12 +22,14 @@ class NoTargets : public TargetSource {
   TargetShapes shapes() const override { return {}; }
   /// The first settings.targets.passes; if that is 0, one per epoch of the run.
   std::vector<std::uint32_t> passes(bool features) const override;
+  bool new_pass_each_epoch() const override { return new_pass_each_epoch_; }
   std::vector<Recipe> recipes(GroupKey key) const override { return plan_.group(key.pass, key.group); }
   std::optional<std::uint64_t> picture_hash(GroupKey) const override { return std::nullopt; }
   GroupTargets targets(GroupKey, std::span<const Recipe>, std::span<const std::uint8_t>) const override { return {}; }
 
  private:
   Plan plan_;
+  bool new_pass_each_epoch_;
   std::uint32_t passes_;
 };
 

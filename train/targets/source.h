@@ -59,6 +59,9 @@ class TargetSource {
   virtual std::vector<TrackInfo> tracks() const { return {}; }
   /// Passes that epochs may use, ascending; with `features`, those that have every feature and attention target.
   virtual std::vector<std::uint32_t> passes(bool features) const = 0;
+  /// Whether an epoch uses the pass of its own number, so that a run of another length has the same in each epoch;
+  /// else epochs cycle through the passes.
+  virtual bool new_pass_each_epoch() const { return false; }
   virtual std::vector<Recipe> recipes(GroupKey key) const = 0;
   /// The hash of the group's view at position group % plan.group as the teacher saw it, if recorded.
   virtual std::optional<std::uint64_t> picture_hash(GroupKey key) const = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "common/base/error.h"
 #include "tests/support/message.h"
@@ -188,6 +189,36 @@ TEST_CASE("a group with a different picture is reported with its first batch, an
   Batches same(options, *fixture.source, fixture.views, at::kCPU);
   same.start(0);
   CHECK(same.next().other_picture.empty());
+}
+
+TEST_CASE("with a new pass each epoch, a longer run begins with the views of a shorter one, and repeats none") {
+  const StreamFixture fixture;
+  const auto batches_of = [&](std::uint32_t epochs, std::uint64_t from, std::uint64_t count) {
+    TrainOptions options = fixture.joint(TargetKind::kNone, "run", epochs);
+    options.targets.passes = 0;
+    options.augment.brightness = options.augment.contrast = options.augment.saturation = options.augment.hue = 0;
+    options.augment.erase_probability = 0;
+    const auto source = fixture.TrainFixture::source(options);
+    Batches batches(options.batch_options(32), *source, fixture.views, at::kCPU);
+    REQUIRE(batches.steps_per_epoch() == 4);
+    batches.start(from);
+    std::vector<at::Tensor> out;
+    for (std::uint64_t i = 0; i < count; ++i) out.push_back(batches.next().pictures);
+    return out;
+  };
+  const std::vector<at::Tensor> shorter = batches_of(5, 0, 20), longer = batches_of(10, 0, 40);
+  for (std::size_t i = 0; i < shorter.size(); ++i) {
+    CAPTURE(i);
+    CHECK(at::equal(shorter[i], longer[i]));
+  }
+  CHECK(at::equal(batches_of(10, 17, 1)[0], shorter[17]));  // extended in the middle of an epoch
+  std::set<std::vector<std::uint8_t>> views;
+  for (const at::Tensor& batch : longer)
+    for (const at::Tensor& view : batch.unbind()) {
+      const at::Tensor whole = view.contiguous();
+      views.emplace(whole.const_data_ptr<std::uint8_t>(), whole.const_data_ptr<std::uint8_t>() + whole.numel());
+    }
+  CHECK(views.size() > 144);  // of 160; with one pass repeated there are 144
 }
 
 TEST_CASE("a worker's exception reaches the reader and names the image") {

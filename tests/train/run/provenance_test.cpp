@@ -18,6 +18,7 @@ using vitrine::testing::CommandResult;
 using vitrine::testing::executable;
 using vitrine::testing::has;
 using vitrine::testing::message_of;
+using vitrine::testing::read_log;
 using vitrine::testing::read_whole;
 using vitrine::testing::summary_of;
 using vitrine::testing::trained;
@@ -245,6 +246,23 @@ TEST_CASE("a run resumes on other tracks only when allowed, and records it in it
     again(kLogits, {"taps.logits_encoding=fp32"});
     CHECK(has(message_of([&] { trained(options); }), "encoding = \"uniform\", which is now \"fp32\""));
   }
+  SUBCASE("one of its tracks is gone") {
+    for (const auto& entry : std::filesystem::directory_iterator(fixture.root / "cache"))
+      if (entry.path().filename().string().starts_with("small.")) std::filesystem::remove_all(entry.path() / "logits");
+    const std::string before = read_whole(last), refused = message_of([&] { trained(options); });
+    CAPTURE(refused);
+    for (const char* part : {"run: ", "learnt from logits, which is gone", "--allow tracks"}) CHECK(has(refused, part));
+    CHECK(read_whole(last) == before);
+    options.allow = "tracks";
+    CHECK_NOTHROW(trained(options, 2));
+    // From here on it learns without it, and says so.
+    options.allow = "";
+    CHECK_NOTHROW(trained(options, 0));
+    const auto allowed = summary_of(options).at("allowed");
+    REQUIRE(allowed.size() == 1);
+    CHECK(has(allowed[0].at("difference").get<std::string>(), "logits, which is gone"));
+    CHECK(read_log(options).at("kl").back().empty());
+  }
   SUBCASE("the second track, from another teacher of the same name") {
     again(kFeatures, {"teacher.weights=" + fixture.other_weights.string()});
     options.allow = "teachers";
@@ -267,6 +285,24 @@ TEST_CASE("a run resumes on other tracks only when allowed, and records it in it
     CHECK_NOTHROW(trained(options, 0));
     CHECK(summary_of(options).at("steps") == 4);
   }
+}
+
+TEST_CASE("a run that began without logits does not learn from new ones unless allowed") {
+  const ProvenanceFixture fixture;
+  fixture.make(kFeatures);
+  TrainOptions options = fixture.run("run");
+  trained(options, 1);
+  CHECK(read_log(options).at("kl").back().empty());
+  fixture.make(kLogits);
+  const std::string refused = message_of([&] { trained(options, 2); });
+  CAPTURE(refused);
+  for (const char* part : {"run: ", "did not learn from logits, which is new", "--allow tracks"})
+    CHECK(has(refused, part));
+  options.allow = "tracks";
+  CHECK_NOTHROW(trained(options, 2));
+  options.allow = "";
+  CHECK_NOTHROW(trained(options, 3));
+  CHECK_FALSE(read_log(options).at("kl").back().empty());
 }
 
 TEST_CASE("a run resumes with other weights of its live teacher only when allowed") {

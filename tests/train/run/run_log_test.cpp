@@ -10,6 +10,7 @@
 #include "common/base/error.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
+#include "train/run/monitor.h"
 #include "train/run/run_log.h"
 
 using namespace vitrine;
@@ -163,6 +164,47 @@ TEST_CASE("a resumed log has each event once: what the checkpoint does not inclu
     { const RunLog again(fixture.directory.path(), {}); }
     CHECK(fixture.events().empty());
     CHECK(lines_of(fixture.files.metrics_table()).size() == 1);
+  }
+}
+
+TEST_CASE("a resumed run finds out about learning what an unstopped one does, wherever its epochs have a line") {
+  // Epochs of 13 steps, a line every fifth step: no line is at an epoch's end before step 65.
+  constexpr std::uint64_t kEpoch = 13, kEvery = 5, kSteps = 3 * kEpoch;
+  ScheduleOptions schedule;
+  schedule.align.epochs = schedule.fine_tune.epochs = 0;
+  schedule.joint.epochs = 3;
+  const MonitorOptions options{.steps = kSteps, .steps_per_epoch = kEpoch, .batch = 4, .passes = 2};
+  const auto go = [&](const LogFixture& fixture, std::uint64_t first, std::uint64_t last) {
+    RunLog log(fixture.directory.path(), {.step = first});
+    Monitor monitor(options, log, first);
+    for (std::uint64_t number = first; number < last; ++number) {
+      const SchedulePoint point = phase_at(schedule, number, kEpoch);
+      monitor.before(point, [] { return std::vector<double>{1}; });
+      monitor.after(point, 0);
+      LossTerms terms;
+      terms.output = at::tensor(std::vector{1.0, 0.95, 0.6}[point.epoch]).squeeze();
+      if ((number + 1) % kEvery == 0) monitor.add_line(number + 1, point, terms, {});
+      if ((number + 1) % kEpoch == 0) monitor.conclude(number + 1, point, number + 1 == kSteps, {2});
+    }
+    monitor.finish();
+  };
+  const auto findings = [](const LogFixture& fixture) {
+    std::vector<std::string> out;
+    for (const std::string& line : lines_of(fixture.files.metrics()))
+      if (const Json json = Json::parse(line); json.at("event") == "phase") out.push_back(json.dump());
+    return out;
+  };
+  const LogFixture whole;
+  go(whole, 0, kSteps);
+  const std::vector<std::string> expected = findings(whole);
+  REQUIRE_FALSE(expected.empty());
+  CHECK(has(expected.back(), "fell from 0.95 to 0.6 when the 2 passes began to repeat"));
+  for (const std::uint64_t stop : {4, 13, 16, 26, 31, 38}) {
+    CAPTURE(stop);
+    const LogFixture broken;
+    go(broken, 0, stop);
+    go(broken, stop, kSteps);
+    CHECK(findings(broken) == expected);
   }
 }
 

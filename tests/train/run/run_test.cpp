@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -447,6 +448,68 @@ TEST_CASE("best weights selected on other images are renamed, not compared with 
   trained(options);
   CHECK(read_whole(fixture.root / "run/exported/best.safetensors.old") == best);
   CHECK(json_of(options, "summary.json").at("best").at("step").get<int>() > 4);
+}
+
+TEST_CASE("a run stopped in its final test and resumed with other validation images has the scores of these") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  options.validation = fixture.images.string();
+  options.test = fixture.many_images();
+  StopFlag stop{false};
+  int forwards = 0;
+  {
+    const AtForward at_forward([&] {
+      if (!at::GradMode::is_enabled() && ++forwards == 2) stop = true;  // the first is the validation's
+    });
+    REQUIRE_FALSE(train(options, stop).finished);
+  }
+  REQUIRE(json_of(options, "checkpoints/last.json").at("validation_due") == false);
+  options.validation = options.test;
+  const TrainResult result = train(options);
+  REQUIRE(result.finished);
+  REQUIRE(result.validation);
+  CHECK(result.validation->images == 66);
+  const double top1 = evaluate_checkpoint(options, options.output).metrics->accuracy().top1;
+  const auto summary = json_of(options, "summary.json");
+  CHECK(summary.at("validation_top1") == top1);
+  CHECK(summary.at("best").at("score") == top1);
+  CHECK(std::filesystem::exists(fixture.root / "run/exported/best.safetensors.old"));
+  CHECK(vitrine::testing::metrics_of(options, "validation").size() == 1);
+}
+
+TEST_CASE("weights that are not finite are neither saved nor exported, also where no step was logged") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run");
+  options.log_every = 100;
+  options.checkpoint_every = 4;
+  const auto check_saved = [&](std::uint64_t step) {
+    CHECK(json_of(options, "checkpoints/last.json").at("step") == step);
+    CHECK_FALSE(std::filesystem::exists(fixture.root / "run/exported/last.safetensors"));
+    CHECK_FALSE(std::filesystem::exists(fixture.root / "run/summary.json"));
+  };
+  SUBCASE("they diverge after a step that was logged") {
+    options.schedule.joint.lr = 1e30;
+    const std::string refused = message_of([&] { trained(options); });
+    CAPTURE(refused);
+    CHECK(has(refused, "not finite after step 4 (joint); lower schedule.joint.lr, or set clip_norm"));
+    check_saved(0);
+  }
+  SUBCASE("a finished schedule whose checkpoint has them is not exported") {
+    trained(options);
+    for (const char* file : {"exported/last.safetensors", "summary.json"})
+      REQUIRE(std::filesystem::remove(fixture.root / "run" / file));
+    Checkpoint checkpoint = *read_checkpoint(options.output);
+    Tensors tensors = load_checkpoint_tensors(options.output, checkpoint);
+    const auto metadata = load_safetensors_metadata(fixture.root / "run/checkpoints/checkpoint-12.safetensors");
+    at::Tensor& variance = tensors.at("model.bn1.running_var");
+    variance = at::full_like(variance, std::numeric_limits<double>::quiet_NaN());
+    checkpoint.finished = false;
+    save_checkpoint(options.output, checkpoint, tensors, metadata);
+    const std::string refused = message_of([&] { trained(options); });
+    CAPTURE(refused);
+    CHECK(has(refused, "not finite after step 12 (joint)"));
+    check_saved(12);
+  }
 }
 
 TEST_CASE("a phase that learns only from attention uses only passes that have it") {

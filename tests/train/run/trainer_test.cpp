@@ -139,6 +139,69 @@ TEST_CASE("each phase changes exactly the tensors that it names") {
   }
 }
 
+TEST_CASE("the moving average counts no step of a frozen student: the first one that learns begins its warm-up") {
+  const TrainFixture fixture;
+  fixture.make_cache();
+  TrainOptions options = fixture.options(TargetKind::kCache, "run");  // align for four steps, then joint
+  options.ema = {.decay = 0.999, .warm_up = true};
+  options.max_steps = 5;
+  Trainer trainer(options);
+  const Tensors before = copies(trainer.state());
+  trainer.run(never_stop());
+  const Tensors after = copies(trainer.state());
+  CHECK(after.at("ema.updates").item<std::int64_t>() == 1);
+  for (const char* name : {"conv1.weight", "fc.weight", "bn1.running_mean"}) {
+    CAPTURE(name);
+    const std::string own = std::string("model.") + name;
+    CHECK(at::allclose(after.at(std::string("ema.") + name), 0.1 * before.at(own) + 0.9 * after.at(own), 1e-4, 1e-6));
+  }
+}
+
+TEST_CASE("a phase in which nothing can learn is refused before training") {
+  const TrainFixture fixture;
+  fixture.make_cache();
+  TrainOptions options = fixture.options(TargetKind::kCache, "run");
+  options.schedule.joint.epochs = 1, options.schedule.fine_tune.epochs = 0;
+  PhaseOptions& align = options.schedule.align;
+  REQUIRE(align.freeze_student);
+  const std::string refused = "schedule.align has nothing to learn from";
+  const auto refusal = [&] { return message_of([&] { trained(options, 1); }); };
+  SUBCASE("a frozen student with the output term alone") {
+    align.feature_term = false, align.output_term = true;
+    CHECK(has(refusal(), refused));
+  }
+  SUBCASE("a frozen student with the label term alone") {
+    align.feature_term = false, align.label_term = true;
+    CHECK(has(refusal(), refused));
+  }
+  SUBCASE("a frozen student, and the terms that would teach the transformer lack their track") {
+    align.output_term = align.label_term = true;
+    options.targets.features = "";
+    CHECK(has(refusal(), "schedule.align learns from features alone, but targets.features names no track"));
+  }
+  SUBCASE("a frozen student and a frozen transformer") {
+    align.train_transformer = false;
+    CHECK(has(refusal(), refused));
+  }
+  CHECK_FALSE(std::filesystem::exists(options.output));
+}
+
+TEST_CASE("a frozen student uses only passes that have features, whatever other terms its phase has") {
+  const TrainFixture fixture;
+  fixture.make_cache();
+  const auto more = fixture.extract("cache", {"first_pass=2", "passes=6", "taps.features=[]", "taps.attention=[]"});
+  INFO(more.output);
+  REQUIRE(more.exit_code == 0);
+  TrainOptions options = fixture.options(TargetKind::kCache, "run");
+  options.schedule.align.epochs = 6;
+  options.schedule.align.output_term = options.schedule.align.label_term = true;
+  options.schedule.joint.epochs = options.schedule.fine_tune.epochs = 0;
+  trained(options);
+  const auto log = read_log(options);
+  REQUIRE(log.at("feature").size() == 24);
+  for (const std::string& feature : log.at("feature")) CHECK(std::stod("0" + feature) > 0);
+}
+
 TEST_CASE(
     "phases may change inside an epoch, and a run resumed near the change ends bit-equal to an uninterrupted one") {
   const TrainFixture fixture;

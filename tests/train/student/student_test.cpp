@@ -5,11 +5,16 @@
 #include <torch/nn/modules/conv.h>
 #include <ATen/ATen.h>
 
+#include <filesystem>
+#include <string>
+#include <vector>
+
 #include "common/base/error.h"
 #include "common/kernels/normalise.h"
 #include "common/models/weights/load.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
+#include "tests/support/zip_bytes.h"
 #include "tests/train/gradients.h"
 #include "train/student/student.h"
 
@@ -55,6 +60,31 @@ Student student(const StudentOptions& options) {
 
 at::Tensor pictures(std::uint64_t seed) {
   return at::randint(256, {4, 32, 32, 3}, at::make_generator<at::CPUGeneratorImpl>(seed), at::kByte);
+}
+
+/// What torch.save writes of them: a .pth file.
+std::string torch_file(const Tensors& tensors) {
+  using vitrine::testing::little_endian;
+  const auto word = [](const std::string& one) { return "X" + little_endian(one.size(), 4) + one; };
+  const auto number = [](std::int64_t one) { return "J" + little_endian(static_cast<std::uint64_t>(one), 4); };
+  const auto tuple = [&](at::IntArrayRef numbers) {
+    std::string out = "(";
+    for (const std::int64_t one : numbers) out += number(one);
+    return out + "t";
+  };
+  std::string pickle = "\x80\2}";
+  std::vector<vitrine::testing::ZipMember> members{{"archive/data.pkl", ""}};
+  for (const auto& [name, tensor] : tensors) {
+    const std::string storage = std::to_string(members.size() - 1);
+    pickle += word(name) + "ctorch._utils\n_rebuild_tensor_v2\n((" + word("storage") + "ctorch\n" +
+              (tensor.is_floating_point() ? "FloatStorage\n" : "LongStorage\n") + word(storage) + word("cpu") +
+              number(tensor.numel()) + "tQ" + number(0) + tuple(tensor.sizes()) + tuple(tensor.contiguous().strides()) +
+              "\x89" + "ccollections\nOrderedDict\n)RtRs";
+    members.push_back(
+        {"archive/data/" + storage, {static_cast<const char*>(tensor.contiguous().const_data_ptr()), tensor.nbytes()}});
+  }
+  members.front().bytes = pickle + ".";
+  return vitrine::testing::zip_bytes(members);
 }
 
 }  // namespace
@@ -181,6 +211,32 @@ TEST_CASE("a mean or std without three colours is refused by its key") {
   options = slim();
   options.stddev = {0.5, 0.5};
   CHECK(vitrine::testing::has(message_of([&] { student(options); }), "std"));
+}
+
+TEST_CASE("a network starts from a .pth and from a folder, whose record of classes orders its head") {
+  const vitrine::testing::TemporaryDirectory root;
+  const std::vector<std::string> names{"ant", "bee", "cat"};
+  StudentOptions trained = slim();
+  at::manual_seed(9);
+  Student other(trained, 3, at::kCPU, {"cat", "ant", "bee"});
+  const Tensors weights = copied(other.network().module());
+  const auto started_from = [&](const std::filesystem::path& path) {
+    ModelOptions options = slim().model;
+    options.weights = path.string();
+    return copied(Network(options, 3, at::kCPU, names).module());
+  };
+  vitrine::testing::write_whole(root / "student.pth", torch_file(weights));
+  for (const auto& [name, tensor] : started_from(root / "student.pth")) {
+    CAPTURE(name);
+    CHECK(at::equal(tensor, weights.at(name)));
+  }
+  std::filesystem::create_directories(root / "folder");
+  save_safetensors(root / "folder/model.safetensors", weights, other.record(1).metadata());
+  const at::Tensor order = at::tensor({1, 2, 0}, at::kLong);
+  for (const auto& [name, tensor] : started_from(root / "folder")) {
+    CAPTURE(name);
+    CHECK(at::equal(tensor, name.starts_with("fc.") ? weights.at(name).index_select(0, order) : weights.at(name)));
+  }
 }
 
 TEST_CASE("a ViT's record holds every dimension") {

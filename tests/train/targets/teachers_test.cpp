@@ -107,6 +107,12 @@ TEST_CASE("teachers that cannot teach together are refused with the key") {
     return message_of([&] { fixture.source(options); });
   };
   CHECK(has(refused([](TargetOptions& t) { t.cache_teacher = "small, small"; }), "names small twice"));
+  const std::string whole = fixture.source(fixture.both("run"))->tracks().front().directory();
+  const std::string small = whole.substr(0, whole.find('/'));
+  REQUIRE(small.starts_with("small."));
+  CHECK(has(refused([&](TargetOptions& t) { t.cache_teacher = "small, " + small; }), "names " + small + " twice"));
+  CHECK(has(refused([&](TargetOptions& t) { t.features = "small/features.1, " + small + "/features.1"; }),
+            "names " + small + "/features.1 twice"));
   CHECK(has(refused([](TargetOptions& t) { t.teacher_shares = {1}; }), "targets.teacher_shares has 1 number for 2"));
   CHECK(has(refused([](TargetOptions& t) { t.teacher_shares = {0, 0}; }), "not all 0"));
   CHECK(has(refused([](TargetOptions& t) { t.features = "features.1"; }), "name it small/features.1"));
@@ -177,6 +183,15 @@ TEST_CASE("a teacher without a head teaches by features, attention and embedding
   const auto log = read_log(options);
   for (const char* term : {"feature", "attention", "embedding", "label"}) CHECK_FALSE(log.at(term).front().empty());
   CHECK(log.at("kl").front().empty());
+  // Its probabilities cannot weigh the classes whose gradient guides.
+  TrainOptions guided = options;
+  guided.output += "-guided";
+  guided.loss.attention = AttentionForm::kGradient;
+  guided.loss.guidance_score = GuidanceScore::kTeacher;
+  CHECK(has(message_of([&] { trained(guided); }), "loss.guidance_score = \"teacher\" needs the teacher's logits"));
+  CHECK_FALSE(std::filesystem::exists(guided.output));
+  guided.loss.guidance_score = GuidanceScore::kLabels;
+  CHECK_NOTHROW(trained(guided));
   // Without any target but logits there is nothing to learn from.
   options.targets.embedding = false;
   options.targets.features = options.targets.attention = "";
