@@ -197,7 +197,7 @@ TEST_CASE("pilot: a configuration's further images without labels are left aside
   const fs::path more = fixture.root / "more";
   write_whole(more / "1.jpg", read_whole(fixture.images / "ant/1.jpg"));
   fixture.save(fixture.first, "first", 1, "unlabelled = '" + more.string() + "'\n");
-  const CommandResult result = fixture.pilot(std::string(kShort) + "--dry-run");
+  const CommandResult result = fixture.pilot(std::string(kShortPilot) + "--dry-run");
   CAPTURE(result.output);
   CHECK(result.exit_code == 0);
   CHECK(has(result.output, "42 in 3 classes"));
