@@ -16,9 +16,12 @@ class SequentialImpl;
 
 namespace vitrine {
 
+class ConvolutionImpl;
+
 /// Null until the constructor registers the module, and where there is none.
 using BatchNorm2dPtr = std::shared_ptr<torch::nn::BatchNorm2dImpl>;
 using Conv2dPtr = std::shared_ptr<torch::nn::Conv2dImpl>;
+using ConvolutionPtr = std::shared_ptr<ConvolutionImpl>;
 using LayerNormPtr = std::shared_ptr<torch::nn::LayerNormImpl>;
 using LinearPtr = std::shared_ptr<torch::nn::LinearImpl>;
 using ModuleListPtr = std::shared_ptr<torch::nn::ModuleListImpl>;

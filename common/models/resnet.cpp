@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "common/base/error.h"
+#include "common/models/convolution.h"
 #include "common/models/head.h"
 #include "common/models/resnet_archs.h"
 
@@ -19,8 +20,8 @@ namespace {
 
 constexpr int kExpansion = 4;  // for bottlenecks
 
-torch::nn::Conv2d convolution(int in, int out, int kernel, int stride) {
-  torch::nn::Conv2d layer(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
+Convolution convolution(int in, int out, int kernel, int stride) {
+  Convolution layer(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
   torch::nn::init::kaiming_normal_(layer->weight, 0, torch::kFanOut, torch::kReLU);
   return layer;
 }
@@ -54,13 +55,13 @@ class ResidualImpl : public torch::nn::Module {
   }
 
  private:
-  void add(torch::nn::Conv2d layer, int width) {
+  void add(Convolution layer, int width) {
     const std::string number = std::to_string(convolutions_.size() + 1);
     convolutions_.push_back(register_module("conv" + number, std::move(layer)));
     norms_.push_back(register_module("bn" + number, torch::nn::BatchNorm2d(width)));
   }
 
-  std::vector<torch::nn::Conv2d> convolutions_;
+  std::vector<Convolution> convolutions_;
   std::vector<torch::nn::BatchNorm2d> norms_;
   torch::nn::Sequential downsample_{nullptr};
 };

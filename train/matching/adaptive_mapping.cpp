@@ -1,6 +1,5 @@
 #include "train/matching/adaptive_mapping.h"
 
-#include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 #include <ATen/ATen.h>
 
@@ -10,6 +9,7 @@
 #include <string>
 
 #include "common/base/error.h"
+#include "common/models/convolution.h"
 #include "train/losses/precision.h"
 
 namespace vitrine {
@@ -51,7 +51,7 @@ AdaptiveMappingImpl::AdaptiveMappingImpl(const std::vector<std::int64_t>& stages
     for (std::size_t t = 0; t < blocks.size(); ++t)
       projections_.back().push_back(
           register_module("project" + std::to_string(s) + "_" + std::to_string(t),
-                          std::make_shared<torch::nn::Conv2dImpl>(torch::nn::Conv2dOptions(stages[s], blocks[t], 1))));
+                          std::make_shared<ConvolutionImpl>(torch::nn::Conv2dOptions(stages[s], blocks[t], 1))));
   }
 }
 

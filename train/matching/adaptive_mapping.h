@@ -41,7 +41,7 @@ class AdaptiveMappingImpl : public torch::nn::Module {
  private:
   std::vector<std::int64_t> stages_, blocks_;
   std::vector<LinearPtr> queries_, keys_;
-  std::vector<std::vector<Conv2dPtr>> projections_;  // [stage][block]
+  std::vector<std::vector<ConvolutionPtr>> projections_;  // [stage][block]
 };
 TORCH_MODULE(AdaptiveMapping);
 

@@ -1,12 +1,12 @@
 #include "train/matching/feature_transformer.h"
 
-#include <torch/nn/modules/conv.h>
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <stdexcept>
 
 #include "common/base/error.h"
+#include "common/models/convolution.h"
 #include "train/losses/attention.h"
 #include "train/losses/precision.h"
 
@@ -26,8 +26,8 @@ at::Tensor pooled(const at::Tensor& map, std::int64_t height, std::int64_t width
   return at::adaptive_avg_pool2d(map, {height, width});
 }
 
-Conv2dPtr pointwise(std::int64_t from, std::int64_t to, bool bias) {
-  return std::make_shared<torch::nn::Conv2dImpl>(torch::nn::Conv2dOptions(from, to, 1).bias(bias));
+ConvolutionPtr pointwise(std::int64_t from, std::int64_t to, bool bias) {
+  return std::make_shared<ConvolutionImpl>(torch::nn::Conv2dOptions(from, to, 1).bias(bias));
 }
 
 }  // namespace
@@ -84,8 +84,8 @@ at::Tensor FeatureTransformerImpl::projected(const at::Tensor& map) {
   if (!basis_.defined()) return project_->forward(map);
   const at::Tensor weight = project_->weight.flatten(1), basis = basis_.to(weight.options());
   if (options_.direction == Direction::kStudentToTeacher)
-    return at::conv2d(map, basis.mm(weight).view_as(project_->weight), basis.mv(project_->bias));
-  return at::conv2d(map, weight.mm(basis.t()).view_as(project_->weight), project_->bias);
+    return pointwise_convolution(map, basis.mm(weight).view_as(project_->weight), basis.mv(project_->bias));
+  return pointwise_convolution(map, weight.mm(basis.t()).view_as(project_->weight), project_->bias);
 }
 
 at::Tensor FeatureTransformerImpl::transform(const at::Tensor& teacher, const at::Tensor& attention) {

@@ -100,9 +100,9 @@ class FeatureTransformerImpl : public torch::nn::Module {
   FeatureTransformerOptions options_;
   FeatureShapes shapes_;
   at::Tensor basis_;
-  Conv2dPtr project_;
-  Conv2dPtr squeeze_;  // squeeze_, excite_ and mask_: teacher_to_student only
-  Conv2dPtr excite_;
+  ConvolutionPtr project_;
+  ConvolutionPtr squeeze_;  // squeeze_, excite_ and mask_: teacher_to_student only
+  ConvolutionPtr excite_;
   at::Tensor mask_;  // [1, 1, h, w]
 };
 TORCH_MODULE(FeatureTransformer);

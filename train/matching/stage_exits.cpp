@@ -9,6 +9,7 @@
 
 #include <string>
 
+#include "common/models/convolution.h"
 #include "common/models/head.h"
 
 namespace vitrine {
@@ -20,7 +21,7 @@ StageExitsImpl::StageExitsImpl(const std::vector<std::int64_t>& widths, int clas
       const std::int64_t in = widths[i], out = widths[i + 1];
       path->push_back(
           torch::nn::Conv2d(torch::nn::Conv2dOptions(in, in, 3).stride(2).padding(1).groups(in).bias(false)));
-      path->push_back(torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 1).bias(false)));
+      path->push_back(Convolution(torch::nn::Conv2dOptions(in, out, 1).bias(false)));
       path->push_back(torch::nn::BatchNorm2d(out));
       path->push_back(torch::nn::ReLU());
     }
