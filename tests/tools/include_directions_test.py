@@ -24,7 +24,9 @@ TOPS = ("common", "extract", "train", "tools")
 HEAVY = [
     (re.compile(r"torch/torch\.h"), re.compile(r"(?!)"), "include what is used: <ATen/ATen.h> for tensors, <torch/nn/module.h>, ..."),
     (re.compile(r"CLI/.*"), re.compile(r"common/config/command_line\.cpp"), "use common/config/command_line.h"),
-    (re.compile(r"torch/nn/modules/.*"), re.compile(r".*\.(cpp|cu)"), "hold a pointer of common/models/module_ptr.h"),
+    (re.compile(r"torch/nn/modules/.*"), re.compile(r".*\.(cpp|cu)|common/models/convolution\.h"),
+     "hold a pointer of common/models/module_ptr.h"),
+    (re.compile(r"common/models/convolution\.h"), re.compile(r".*\.cpp"), "hold a ConvolutionPtr of common/models/module_ptr.h"),
 ]
 # A string, the header and its source that have it, and what to do elsewhere.
 SPELT = [
