@@ -156,7 +156,7 @@ TEST_CASE("an index record of a newer version is refused and kept, a damaged one
   }
 }
 
-TEST_CASE("a copied index record says so, and is no record of an extraction until one replaces it") {
+TEST_CASE("a copied index record is marked as copied until an extraction writes its own") {
   const TemporaryDirectory root, copy;
   CHECK(!has_own_index_record(root.path()));
   CHECK(!copied_index_record(root.path(), "abc"));

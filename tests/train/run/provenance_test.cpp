@@ -219,6 +219,22 @@ TEST_CASE("a run resumes on other tracks only when allowed, and records it in it
         std::filesystem::remove_all(entry.path() / (which == kLogits ? "logits" : "features.1"));
     fixture.make(which, more);
   };
+  // Refused in these words, with nothing written; once allowed, not asked for again, and recorded.
+  const auto check_allowed = [&](const std::vector<std::string>& words, const std::string& recorded) {
+    const std::string before = read_whole(last), refused = message_of([&] { trained(options); });
+    CAPTURE(refused);
+    for (const std::string& part : words) CHECK(has(refused, part));
+    CHECK(has(refused, "--allow tracks"));
+    CHECK(read_whole(last) == before);
+    options.allow = "tracks";
+    CHECK_NOTHROW(trained(options, 2));
+    options.allow = "";
+    CHECK_NOTHROW(trained(options, 0));
+    const auto allowed = summary_of(options).at("allowed");
+    REQUIRE(allowed.size() == 1);
+    CHECK(allowed[0].at("word") == "tracks");
+    CHECK(has(allowed[0].at("difference").get<std::string>(), recorded));
+  };
   SUBCASE("equal tracks, extracted again") {
     again(kLogits, {});
     again(kFeatures, {});
@@ -227,20 +243,7 @@ TEST_CASE("a run resumes on other tracks only when allowed, and records it in it
   }
   SUBCASE("another error bound") {
     again(kLogits, {"taps.logits_error=0.5"});
-    const std::string before = read_whole(last), refused = message_of([&] { trained(options); });
-    CAPTURE(refused);
-    for (const char* part : {"run", "logits", "codec.max_error = 0.015625", "now 0.5", "--allow tracks"})
-      CHECK(has(refused, part));
-    CHECK(read_whole(last) == before);
-    options.allow = "tracks";
-    CHECK_NOTHROW(trained(options, 2));
-    // The next checkpoint has learnt from both, and records it.
-    options.allow = "";
-    CHECK_NOTHROW(trained(options, 0));
-    const auto allowed = summary_of(options).at("allowed");
-    REQUIRE(allowed.size() == 1);
-    CHECK(allowed[0].at("word") == "tracks");
-    CHECK(has(allowed[0].at("difference").get<std::string>(), "codec.max_error = 0.015625"));
+    check_allowed({"run", "logits", "codec.max_error = 0.015625", "now 0.5"}, "codec.max_error = 0.015625");
   }
   SUBCASE("another encoding, with a new setting") {
     again(kLogits, {"taps.logits_encoding=fp32"});
@@ -249,18 +252,7 @@ TEST_CASE("a run resumes on other tracks only when allowed, and records it in it
   SUBCASE("one of its tracks is gone") {
     for (const auto& entry : std::filesystem::directory_iterator(fixture.root / "cache"))
       if (entry.path().filename().string().starts_with("small.")) std::filesystem::remove_all(entry.path() / "logits");
-    const std::string before = read_whole(last), refused = message_of([&] { trained(options); });
-    CAPTURE(refused);
-    for (const char* part : {"run: ", "learnt from logits, which is gone", "--allow tracks"}) CHECK(has(refused, part));
-    CHECK(read_whole(last) == before);
-    options.allow = "tracks";
-    CHECK_NOTHROW(trained(options, 2));
-    // From here on it learns without it, and says so.
-    options.allow = "";
-    CHECK_NOTHROW(trained(options, 0));
-    const auto allowed = summary_of(options).at("allowed");
-    REQUIRE(allowed.size() == 1);
-    CHECK(has(allowed[0].at("difference").get<std::string>(), "logits, which is gone"));
+    check_allowed({"run: ", "learnt from logits, which is gone"}, "logits, which is gone");
     CHECK(read_log(options).at("kl").back().empty());
   }
   SUBCASE("the second track, from another teacher of the same name") {

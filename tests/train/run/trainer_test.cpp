@@ -20,6 +20,16 @@ bool is_statistic(const std::string& name) {
   return name.find("running_") != std::string::npos || name.find("num_batches_tracked") != std::string::npos;
 }
 
+// Six passes, of which the first two have feature and attention maps.
+struct MapsInTwoPasses : TrainFixture {
+  MapsInTwoPasses() {
+    make_cache();
+    const auto more = extract("cache", {"first_pass=2", "passes=6", "taps.features=[]", "taps.attention=[]"});
+    INFO(more.output);
+    REQUIRE(more.exit_code == 0);
+  }
+};
+
 // Trains one epoch of one phase and counts the changed tensors: the student's weights and statistics, and the
 // transformer's.
 struct Changes {
@@ -187,11 +197,7 @@ TEST_CASE("a phase in which nothing can learn is refused before training") {
 }
 
 TEST_CASE("a frozen student uses only passes that have features, whatever other terms its phase has") {
-  const TrainFixture fixture;
-  fixture.make_cache();
-  const auto more = fixture.extract("cache", {"first_pass=2", "passes=6", "taps.features=[]", "taps.attention=[]"});
-  INFO(more.output);
-  REQUIRE(more.exit_code == 0);
+  const MapsInTwoPasses fixture;
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   options.schedule.align.epochs = 6;
   options.schedule.align.output_term = options.schedule.align.label_term = true;
@@ -226,11 +232,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a phase that learns only from features uses only passes that have them, even from the middle of an epoch") {
-  const TrainFixture fixture;
-  fixture.make_cache();
-  const auto more = fixture.extract("cache", {"first_pass=2", "passes=6", "taps.features=[]", "taps.attention=[]"});
-  INFO(more.output);
-  REQUIRE(more.exit_code == 0);
+  const MapsInTwoPasses fixture;
   bool met_without = false;
   for (const std::uint64_t seed : {1, 2, 3}) {
     CAPTURE(seed);
