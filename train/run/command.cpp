@@ -14,6 +14,7 @@
 #include "common/config/config.h"
 #include "train/evaluation/report.h"
 #include "train/run/evaluate_checkpoint.h"
+#include "train/run/finished_run.h"
 #include "train/run/options.h"
 #include "train/run/trainer.h"
 #include "train/run_files/run_files.h"

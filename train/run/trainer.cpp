@@ -14,9 +14,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/local_ranks.h"
-#include "common/base/paths.h"
 #include "common/base/progress.h"
-#include "common/base/shell.h"
 #include "common/image/outside_images.h"
 #include "common/models/device.h"
 #include "common/models/torch_errors.h"
@@ -26,14 +24,15 @@
 #include "train/run/codec_errors.h"
 #include "train/run/describe.h"
 #include "train/run/evaluator.h"
+#include "train/run/finished_run.h"
 #include "train/run/labels.h"
 #include "train/run/left_out_list.h"
-#include "train/run_files/run_files.h"
+#include "train/run/monitor.h"
 #include "train/run/run_folder.h"
 #include "train/run/run_settings.h"
 #include "train/run/stored_student.h"
 #include "train/run/training_views.h"
-#include "train/run/monitor.h"
+#include "train/run_files/run_files.h"
 #include "train/targets/make_source.h"
 
 namespace vitrine {
@@ -70,12 +69,6 @@ Student seeded_student(const TrainOptions& options, int size, std::size_t classe
   return Student(student, static_cast<int>(classes), device, index.classes);
 }
 
-// For a run's record: the same for every way to write a path.
-std::string place_of(ImageFolders folders) {
-  folders.images = resolved_path(folders.images);
-  return folders.describe();
-}
-
 bool same_weights(const Tensors& stored, const Tensors& now) {
   return stored.size() == now.size() && std::ranges::all_of(now, [&](const auto& entry) {
            const auto found = stored.find(entry.first);
@@ -93,34 +86,6 @@ StepOptions step_options(const TrainOptions& options) {
   if (options.targets.source == TargetKind::kNone) out.r = 0;  // only labels
   if (options.labels == Labels::kNone) out.r = 1;              // no labels
   if (options.precision == "fp16") out.scaler = options.scaler;
-  return out;
-}
-
-// `folder`: now given as `key`, if it is not where the run's images were, in sentences. Throws Error if it is missing.
-std::vector<std::string> remarks_on(const std::string& key, const std::string& folder,
-                                    const std::optional<EvaluatedImages>& images, const std::string& otherwise,
-                                    const std::string& output) {
-  if (folder.empty() || (images && images->folder == place_of(folder))) return {};
-  if (!directory_exists(folder))
-    throw Error(ErrorKind::kInput,
-                {.path = folder,
-                 .what = text("is not a folder, but ", key, " names it; the run is finished, with other images"),
-                 .remedy = text("give ", key, " another folder, or leave it out")});
-  return {text(key, " = ", folder, ": ", images ? "the run's images were those of " + images->folder : otherwise,
-               "; to evaluate it on these: vitrine-train --evaluate ", shell_word(output), " --set ",
-               shell_word("test=" + folder))};
-}
-
-// What is said of a finished run whose command now has other images.
-std::vector<std::string> remarks_on_images(const TrainOptions& options, const TrainResult& run) {
-  constexpr const char* kUnknown = "where the run's images were is not recorded";
-  std::vector<std::string> out =
-      remarks_on("test", options.test, run.test_images, run.test ? kUnknown : "the run was not tested", options.output);
-  if (options.validation.empty() || options.selection() == Select::kLast) return out;
-  for (std::string& sentence :
-       remarks_on("validation", options.validation, run.validation_images,
-                  run.best.has_value() ? kUnknown : "the run was not validated", options.output))
-    out.push_back(std::move(sentence));
   return out;
 }
 
@@ -460,20 +425,6 @@ TrainResult Trainer::run(const StopFlag& stop) {
   TrainResult result = result_after(done);
   if (done == steps_ && !(state_.checkpoint.validation_due && evaluator.validation() != nullptr))
     finish(evaluator, result, log, stop);
-  return result;
-}
-
-std::optional<TrainResult> finished_run(const TrainOptions& options) {
-  TrainOptions strict = as_run(options);
-  strict.extend = false;
-  if (strict.output.empty() || strict.restart || !holds_run(strict.output)) return std::nullopt;
-  const std::optional<Checkpoint> run = read_checkpoint(strict.output);
-  if (!run || !run->finished || !settings_differences(run->settings, strict).empty()) return std::nullopt;
-  std::optional<TrainResult> result = read_summary(strict.output);
-  if (!result || result->steps != run->step) return std::nullopt;
-  result->already_finished = true;
-  result->take_scores(*run);
-  result->remarks = remarks_on_images(options, *result);
   return result;
 }
 

@@ -104,10 +104,6 @@ class Trainer {
   bool other_picture_met_ = false;  // a picture that differs from the teacher's, allowed by the user
 };
 
-/// The result of the run in options.output if it is finished and has these options (compared as in run_settings.h);
-/// otherwise nothing. Reads only its JSON files. Throws Error for files that options name and that cannot be read.
-std::optional<TrainResult> finished_run(const TrainOptions& options);
-
 }  // namespace vitrine
 
 #endif  // VITRINE_TRAIN_RUN_TRAINER_H_

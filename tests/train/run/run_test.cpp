@@ -14,6 +14,7 @@
 #include "tests/train/fixture.h"
 #include "train/run/checkpoint.h"
 #include "train/run/evaluate_checkpoint.h"
+#include "train/run/finished_run.h"
 #include "train/run_files/run_files.h"
 #include "train/run/run_folder.h"
 #include "train/run/run_settings.h"
