@@ -9,7 +9,7 @@
 #include "common/base/device_record.h"
 #include "common/base/error.h"
 #include "common/base/local_ranks.h"
-#include "common/models/cuda_library.h"
+#include "common/kernels/cuda_library.h"
 
 namespace vitrine {
 

@@ -7,7 +7,7 @@
 #include "common/models/autocast.h"
 #include "common/models/inference/cost.h"
 #include "common/models/inference/frozen_resnet.h"
-#include "common/models/inference/pooling.h"
+#include "common/kernels/pooling.h"
 #include "common/models/resnet.h"
 #include "common/models/vit/options.h"
 #include "common/models/vit/vit.h"

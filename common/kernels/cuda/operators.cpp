@@ -9,7 +9,7 @@
 #include <cstdio>
 
 #include "common/kernels/cuda/normalise_launch.h"
-#include "common/models/cuda_library.h"
+#include "common/kernels/cuda_library.h"
 
 namespace vitrine {
 namespace {

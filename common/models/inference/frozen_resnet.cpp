@@ -14,7 +14,7 @@
 #include "common/models/device.h"
 #include "common/models/head.h"
 #include "common/models/inference/fold.h"
-#include "common/models/inference/pooling.h"
+#include "common/kernels/pooling.h"
 
 namespace vitrine {
 namespace {

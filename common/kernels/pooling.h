@@ -1,6 +1,6 @@
 // The poolings of a ResNet, for inference on a CPU.
-#ifndef VITRINE_COMMON_MODELS_INFERENCE_POOLING_H_
-#define VITRINE_COMMON_MODELS_INFERENCE_POOLING_H_
+#ifndef VITRINE_COMMON_KERNELS_POOLING_H_
+#define VITRINE_COMMON_KERNELS_POOLING_H_
 
 #include <ATen/core/Tensor.h>
 
@@ -17,4 +17,4 @@ at::Tensor mean_over_positions(const at::Tensor& x);
 
 }  // namespace vitrine
 
-#endif  // VITRINE_COMMON_MODELS_INFERENCE_POOLING_H_
+#endif  // VITRINE_COMMON_KERNELS_POOLING_H_

@@ -1,4 +1,4 @@
-#include "common/models/inference/pooling.h"
+#include "common/kernels/pooling.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

@@ -1,6 +1,6 @@
 // The C interface of libvitrine_cuda.so. Independent of CUDA headers.
-#ifndef VITRINE_COMMON_MODELS_CUDA_LIBRARY_H_
-#define VITRINE_COMMON_MODELS_CUDA_LIBRARY_H_
+#ifndef VITRINE_COMMON_KERNELS_CUDA_LIBRARY_H_
+#define VITRINE_COMMON_KERNELS_CUDA_LIBRARY_H_
 
 #include <cstdint>
 
@@ -35,4 +35,4 @@ void vitrine_cuda_probe(vitrine::CudaProbe* probe);
 void vitrine_cuda_device(int index, vitrine::CudaDevice* device);
 }
 
-#endif  // VITRINE_COMMON_MODELS_CUDA_LIBRARY_H_
+#endif  // VITRINE_COMMON_KERNELS_CUDA_LIBRARY_H_
