@@ -14,8 +14,8 @@
 namespace vitrine {
 namespace {
 
-constexpr Encoding kAll[] = {Encoding::kFp32,    Encoding::kFp16, Encoding::kInt8,     Encoding::kSqrt8,
-                             Encoding::kUniform, Encoding::kTopk, Encoding::kTransform};
+constexpr Encoding kAllEncodings[] = {Encoding::kFp32,    Encoding::kFp16, Encoding::kInt8,     Encoding::kSqrt8,
+                                      Encoding::kUniform, Encoding::kTopk, Encoding::kTransform};
 constexpr float kAlmostOne = 1.001f;  // tolerance for rounding in a softmax
 
 std::size_t item_size(const std::string& dtype) {
@@ -129,11 +129,11 @@ const char* encoding_name(Encoding encoding) {
 
 Encoding encoding_from_name(const std::string& name, const std::string& where) {
   std::string names;
-  for (const Encoding encoding : kAll) {
+  for (const Encoding encoding : kAllEncodings) {
     if (name == encoding_name(encoding)) return encoding;
-    names += (names.empty()                    ? ""
-              : encoding == *std::rbegin(kAll) ? " and "
-                                               : ", ") +
+    names += (names.empty()                             ? ""
+              : encoding == *std::rbegin(kAllEncodings) ? " and "
+                                                        : ", ") +
              std::string(encoding_name(encoding));
   }
   throw Error(ErrorKind::kInput,

@@ -12,7 +12,7 @@
 namespace vitrine {
 namespace {
 
-constexpr Isa kAll[] = {Isa::kPortable, Isa::kAvx2, Isa::kAvx512};
+constexpr Isa kAllIsas[] = {Isa::kPortable, Isa::kAvx2, Isa::kAvx512};
 constexpr int kUnset = -1;
 std::atomic<int> overridden{kUnset};
 
@@ -50,7 +50,7 @@ Isa best_isa() {
 
 Isa parse_isa(const std::string& name) {
   if (name.empty()) return best_isa();
-  for (const Isa isa : kAll) {
+  for (const Isa isa : kAllIsas) {
     if (name != isa_name(isa)) continue;
     if (isa > best_isa())
       fail("VITRINE_ISA = ", name, " is not available: this processor supports at most ", isa_name(best_isa()),

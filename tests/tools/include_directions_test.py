@@ -14,7 +14,7 @@ import tempfile
 # Folder: the folders that it may include, with what these may include in turn. For a folder that makes its library in
 # another way, or shares one library with others that it must not include.
 FOLDERS = {
-    "common/kernels/cuda": ["common/kernels", "common/models"],
+    "common/kernels/cuda": ["common/kernels"],
     "tools/python/native": ["common/codec"],
     "tools/examples/read_cache": ["common/cache"],
     "tools/examples/classify_picture": ["tools/commands/classify"],
@@ -36,7 +36,7 @@ SPELT = [
 ]
 CALL = re.compile(r"^vitrine_(?:room|command)\(([^)]*)\)", re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
-WORDS = {"USES", "SOURCES", "EXCEPT", "TORCH", "SEPARATE", "GLUE"}
+WORDS = {"USES", "SOURCES", "EXCEPT", "TORCH", "GLUE"}
 
 
 def words_after(words, word):

@@ -1,10 +1,10 @@
 # A room is a folder: its *.cpp (and *.cu) make one static library, vitrine_<name>, that others link by name, other projects
 # as vitrine::<name>.
 #
-#   vitrine_room(NAME [SOURCES file...] [EXCEPT file...] [USES target...] [TORCH] [SEPARATE] [GLUE])
+#   vitrine_room(NAME [SOURCES file...] [EXCEPT file...] [USES target...] [TORCH] [GLUE])
 #                                                  of all *.cpp and *.cu of the folder, unless SOURCES names them or EXCEPT
-#                                                  leaves some out; TORCH shares a precompiled header; SEPARATE: no unity build;
-#                                                  GLUE: calls the rooms that do the work, and is compiled at -O1
+#                                                  leaves some out; TORCH shares a precompiled header; GLUE: calls
+#                                                  the rooms that do the work, and is compiled at -O1
 #   vitrine_command(NAME SOURCES... USES target...) an executable in build/bin
 #   vitrine_test(NAME SOURCES... USES target... [TORCH] [LABELS label...] [IN PROGRAM])
 #                                                  a ctest entry of doctest cases, in an executable of its own, NAME; skipped
@@ -66,8 +66,7 @@ function(vitrine_executable_uses_torch target)
 endfunction()
 
 # Unity build: most of a small file's compile time is headers and templates (LibTorch's, nlohmann's), which several
-# files at once share. Names in their anonymous namespaces must therefore differ within a room. The codec is compiled file by
-# file, as its instruction sets must not meet.
+# files at once share. Names in their anonymous namespaces must therefore differ within a room.
 function(vitrine_unity target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${VITRINE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
 endfunction()
@@ -101,7 +100,7 @@ function(vitrine_export_room name)
 endfunction()
 
 function(vitrine_room name)
-  cmake_parse_arguments(ROOM "TORCH;SEPARATE;GLUE" "" "SOURCES;EXCEPT;USES" ${ARGN})
+  cmake_parse_arguments(ROOM "TORCH;GLUE" "" "SOURCES;EXCEPT;USES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.cu)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   foreach(source ${ROOM_EXCEPT})
@@ -120,9 +119,7 @@ function(vitrine_room name)
   add_library(vitrine_${name} STATIC ${sources})
   add_library(vitrine::${name} ALIAS vitrine_${name})
   target_link_libraries(vitrine_${name} PRIVATE $<BUILD_INTERFACE:vitrine_options> PUBLIC vitrine_headers ${ROOM_USES})
-  if(NOT ROOM_SEPARATE)
-    vitrine_unity(vitrine_${name})
-  endif()
+  vitrine_unity(vitrine_${name})
   if(ROOM_GLUE)
     vitrine_quickly_compiled(vitrine_${name})
     # At -O1 so many files take what eight take at -O3, and each unit less saves the start of one with LibTorch.

@@ -33,7 +33,7 @@
 namespace vitrine {
 namespace {
 
-struct Options {
+struct CodecBenchOptions {
   std::filesystem::path cache, targets, python = bench::default_python();
   double max_error = 0.01;
   std::uint32_t group = 64, most_views = 2048;
@@ -48,7 +48,7 @@ struct Features {
 };
 
 // All fp32 feature tracks of a cache, whole groups in order.
-std::vector<Features> of_cache(const Options& options) {
+std::vector<Features> of_cache(const CodecBenchOptions& options) {
   const Cache cache(options.cache);
   std::vector<Features> out;
   for (const TrackInfo& track : cache.tracks()) {
@@ -232,7 +232,8 @@ double int8_bytes(const Features& features, std::uint32_t group) {
 }
 
 // The baseline codec's bytes per view, by variant, or only of variant `only`.
-nlohmann::json baseline_bytes(const Features& features, const Options& options, const std::string& only = {}) {
+nlohmann::json baseline_bytes(const Features& features, const CodecBenchOptions& options,
+                              const std::string& only = {}) {
   const TemporaryDirectory place;
   const std::string name = (place.path() / "features.npy").string();
   std::string header = text("{'descr': '<f4', 'fortran_order': False, 'shape': (", features.views, ", ",
@@ -256,16 +257,13 @@ nlohmann::json baseline_bytes(const Features& features, const Options& options, 
   return *answer;
 }
 
-std::string percent(double share) {
-  return text(std::lround(1000 * share) / 10.0, " %");
-}
 std::string times(double ratio) {
   return text(std::lround(100 * ratio) / 100.0, " x");
 }
 
 // `plain`: the features as seen by codecs without a transform. `limit`: the theoretical ratio of bytes without and with
 // a transform for a Gauss source, 0 if unknown.
-void compare(const Features& features, const Features& plain, double limit, const Options& options) {
+void compare(const Features& features, const Features& plain, double limit, const CodecBenchOptions& options) {
   const Coded coded = code(features, options.max_error, options.group, true);
   const nlohmann::json baseline = baseline_bytes(features, options);
   const std::string none = "no transform";
@@ -297,7 +295,7 @@ void compare(const Features& features, const Features& plain, double limit, cons
         ">= 150"}});
 }
 
-void curve(const Features& features, const Options& options) {
+void curve(const Features& features, const CodecBenchOptions& options) {
   std::cout << features.name << ": bytes per view by error bound\n ";
   for (const double bound : {0.001, 0.003, 0.01, 0.03, 0.1})
     std::cout << ' ' << percent(bound) << ": " << std::lround(code(features, bound, options.group, false).bytes)
@@ -345,7 +343,7 @@ void whole_cache(const std::filesystem::path& directory) {
   print_report(text(directory.string(), ": ", kept), lines);
 }
 
-int run(const Options& options) {
+int run_codec(const CodecBenchOptions& options) {
   if (!options.targets.empty()) whole_cache(options.targets);
   std::vector<Features> all;
   if (!options.cache.empty()) all = of_cache(options);
@@ -363,7 +361,7 @@ int run(const Options& options) {
 }  // namespace
 
 void add_codec(CommandLine& line, std::function<int()>& chosen) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CodecBenchOptions>();
   CommandLine& codec =
       line.add_subcommand("codec", "bytes and speed of the transform encoding compared with codecs without it");
   codec.add_option("--cache", options->cache, "a cache with fp32 feature tracks");
@@ -376,7 +374,7 @@ void add_codec(CommandLine& line, std::function<int()>& chosen) {
   codec.add_option("--curve", options->curve, "also bytes by bound").show_default();
   codec.add_option("--synthetic", options->synthetic, "also independent coefficients of 384 x 14 x 14").show_default();
   codec.add_option("--python", options->python, "with numpy and zstandard").show_default();
-  codec.callback([&chosen, options] { chosen = [options] { return run(*options); }; });
+  codec.callback([&chosen, options] { chosen = [options] { return run_codec(*options); }; });
 }
 
 }  // namespace vitrine

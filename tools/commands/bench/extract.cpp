@@ -211,16 +211,12 @@ std::string core_time(double value) {
   return figure(value) + " core-ms/view";
 }
 
-std::string share(double value) {
-  return figure(100 * value) + " %";
-}
-
 void add_peer(const StageTimes& ours, const nlohmann::json& peer, std::vector<ReportLine>& lines) {
   const auto of = [&](const char* key) { return peer.contains(key) ? peer.at(key).get<double>() : 0.0; };
   const auto add = [&](const std::string& what, double own, const std::string& against, double other,
                        const std::string& bar = "") {
     if (other > 0)
-      lines.push_back({what, core_time(own), text(against, " ", core_time(other)), share(own / other), bar});
+      lines.push_back({what, core_time(own), text(against, " ", core_time(other)), percent(own / other), bar});
   };
   add("decode, crop, mix", ours.decode, "torchvision", of("decode"));
   add("forward with targets", ours.forward, "timm, autocast", of("forward"));
@@ -253,7 +249,7 @@ void measure_extraction_of(const std::string& arch, const ExtractBenchOptions& o
                                 {"encode", core_time(ours.encode), ""},
                                 {"write", core_time(ours.write), ""},
                                 {"whole", core_time(ours.whole), text("sum of the stages ", core_time(ours.sum())),
-                                 share(ours.whole / ours.sum()), "<= 103 %"}};
+                                 percent(ours.whole / ours.sum()), "<= 103 %"}};
   const auto peer =
       bench::ask_peer(options.python, "extract_peer.py",
                       text(arch, " '", options.images.string(), "' ", extraction.views(), ' ', kMicroBatch, ' ',

@@ -25,7 +25,7 @@ namespace {
 
 constexpr std::string_view kCoefficients = " as coefficients";
 
-struct PackageOptions {
+struct PackageBenchOptions {
   std::filesystem::path cache, images;
   std::uint32_t groups = 16, rounds = 5, turns = 3;
   std::filesystem::path python = bench::default_python();
@@ -73,7 +73,7 @@ double middle(std::vector<double> values) {
 }
 
 // The rounds of the package, whose names are those of all_work().
-void ask_package(const PackageOptions& options, const Cache& cache, std::vector<Work>& work) {
+void ask_package(const PackageBenchOptions& options, const Cache& cache, std::vector<Work>& work) {
   const std::string images = options.images.empty() ? "" : text(" --images '", options.images.string(), "'");
   if (*VITRINE_NATIVE != 0) setenv("VITRINE_NATIVE", VITRINE_NATIVE, 0);  // of this build, unless the user names one
   const std::optional<nlohmann::json> answer = bench::ask_peer(
@@ -83,7 +83,7 @@ void ask_package(const PackageOptions& options, const Cache& cache, std::vector<
     for (const double seconds : answer->at(one.name).get<std::vector<double>>()) one.theirs.push_back(seconds);
 }
 
-int run(const PackageOptions& options) {
+int run_package(const PackageBenchOptions& options) {
   if (options.rounds == 0 || options.groups == 0 || options.turns == 0)
     fail("--rounds, --turns and --groups must be at least 1");
   if (options.cache.empty() && !options.images.empty()) fail("--images is of a cache's images; give --cache too");
@@ -131,7 +131,7 @@ int run(const PackageOptions& options) {
 }  // namespace
 
 void add_package(CommandLine& line, std::function<int()>& chosen) {
-  const auto options = std::make_shared<PackageOptions>();
+  const auto options = std::make_shared<PackageBenchOptions>();
   CommandLine& package = line.add_subcommand("package", "Compares the Python package's reading with the C++ reader.");
   package.add_option("--cache", options->cache, "the cache to read; default: a synthetic one of a ViT-Tiny");
   package.add_option("--images", options->images, "its images, to compare the views' pictures too");
@@ -139,7 +139,7 @@ void add_package(CommandLine& line, std::function<int()>& chosen) {
   package.add_option("--rounds", options->rounds, "over pass 0, of each track and turn").show_default();
   package.add_option("--turns", options->turns, "of the two programs").show_default();
   package.add_option("--python", options->python, "with the package's requirements").show_default();
-  package.callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+  package.callback([options, &chosen] { chosen = [options] { return run_package(*options); }; });
 }
 
 }  // namespace vitrine

@@ -31,7 +31,7 @@ namespace {
 
 constexpr std::uint32_t kGroup = 64;
 
-struct Options {
+struct ReadBenchOptions {
   std::filesystem::path cache;      // empty: create one
   std::filesystem::path directory;  // empty: a temporary one
   std::uint32_t groups = 16, passes = 20, rounds = 7, shards = 10000, shard_groups = 64;
@@ -64,12 +64,12 @@ double resident_bytes() {
 }
 
 // How features in the transform encoding are read.
-enum class Features { kMaps, kCoefficients };
+enum class FeaturesAs { kMaps, kCoefficients };
 
 // All tracks of a cache, with the buffers that a trainer would own.
 class Reading {
  public:
-  explicit Reading(const Cache& cache, Features features = Features::kMaps)
+  explicit Reading(const Cache& cache, FeaturesAs features = FeaturesAs::kMaps)
       : groups_(cache.plan().groups_per_pass()), features_(features) {
     for (const TrackInfo& track : cache.tracks()) {
       readers_.push_back(std::make_unique<const TrackReader>(cache, track));
@@ -82,7 +82,7 @@ class Reading {
       for (std::size_t i = 0; i < readers_.size(); ++i) {
         const GroupKey key{pass, g * 5 % groups_};
         const std::span<float> out = out_[i].numbers<float>(values_[i]);
-        if (features_ == Features::kCoefficients)
+        if (features_ == FeaturesAs::kCoefficients)
           readers_[i]->read_in_own_basis(key, scratch_, out);
         else
           readers_[i]->read(key, scratch_, out);
@@ -91,7 +91,7 @@ class Reading {
 
  private:
   std::uint32_t groups_;
-  Features features_;
+  FeaturesAs features_;
   std::vector<std::unique_ptr<const TrackReader>> readers_;
   std::vector<std::size_t> values_;
   std::vector<Buffer> out_;
@@ -136,18 +136,14 @@ class Frames {
   double stored_bytes_ = 0, raw_bytes_ = 0;
 };
 
-double seconds_of(const std::function<void()>& work) {
+double thread_seconds_of(const std::function<void()>& work) {
   const double start = thread_seconds();
   work();
   return thread_seconds() - start;
 }
 
-std::string percent(double share) {
-  return figure(100 * share) + " %";
-}
-
 // Results of tools/commands/bench/peers/read_peer.py on the same values in its own file.
-nlohmann::json ask_peer(const Options& options, const std::filesystem::path& directory, const Plan& plan) {
+nlohmann::json ask_peer(const ReadBenchOptions& options, const std::filesystem::path& directory, const Plan& plan) {
   make_directories(directory);
   for (const TrackInfo& track : bench::vit_tiny_tracks(plan)) {
     std::ofstream out(directory / (track.kind + ".f32"), std::ios::binary);
@@ -169,9 +165,9 @@ struct Rate {
   double raw_rate, zstd_raw_rate;
 };
 
-Rate measure_rate(const Options& options, const Cache& cache) {
+Rate measure_rate(const ReadBenchOptions& options, const Cache& cache) {
   const double views = static_cast<double>(cache.plan().groups_per_pass()) * cache.plan().options().group;
-  Reading reading(cache), coefficients(cache, Features::kCoefficients);
+  Reading reading(cache), coefficients(cache, FeaturesAs::kCoefficients);
   Frames frames(cache);
   const bool transformed = std::ranges::any_of(
       cache.tracks(), [](const TrackInfo& track) { return track.codec.encoding == Encoding::kTransform; });
@@ -179,9 +175,9 @@ Rate measure_rate(const Options& options, const Cache& cache) {
   if (transformed) coefficients.pass(0);
   std::vector<double> ours, student, zstd;
   for (std::uint32_t round = 0; round < options.rounds; ++round) {
-    ours.push_back(seconds_of([&] { reading.pass(0); }));
-    if (transformed) student.push_back(seconds_of([&] { coefficients.pass(0); }));
-    zstd.push_back(seconds_of([&] { frames.decompress(); }));
+    ours.push_back(thread_seconds_of([&] { reading.pass(0); }));
+    if (transformed) student.push_back(thread_seconds_of([&] { coefficients.pass(0); }));
+    zstd.push_back(thread_seconds_of([&] { frames.decompress(); }));
   }
   return {views / median(ours),
           views / median(zstd),
@@ -203,7 +199,7 @@ ReportLine against_zstd(const Rate& rate, const std::string& what, const char* b
 }
 
 // Adds the rates of the same values stored at zstd levels 1 and -1, and of the Python readers.
-void add_rates(const Options& options, const Plan& plan, const std::filesystem::path& place, const Rate& coded,
+void add_rates(const ReadBenchOptions& options, const Plan& plan, const std::filesystem::path& place, const Rate& coded,
                const Rate& plain, const Rate& usual, std::vector<ReportLine>& lines) {
   const nlohmann::json peer = ask_peer(options, place / "peer", plan);
   const double views = static_cast<double>(plan.groups_per_pass()) * plan.options().group;
@@ -230,7 +226,7 @@ void add_rates(const Options& options, const Plan& plan, const std::filesystem::
   lines.push_back({"bytes per view, the default encodings", figure(usual.bytes), ""});
 }
 
-void measure_memory(const Options& options, const Cache& cache, std::vector<ReportLine>& lines) {
+void measure_memory(const ReadBenchOptions& options, const Cache& cache, std::vector<ReportLine>& lines) {
   Reading reading(cache);
   reading.pass(0);
   const double once = resident_bytes();
@@ -240,7 +236,8 @@ void measure_memory(const Options& options, const Cache& cache, std::vector<Repo
                    "after 1 time: " + human_bytes(once), percent(often / once), "~ 100 %"});
 }
 
-void measure_opening(const Options& options, const std::filesystem::path& directory, std::vector<ReportLine>& lines) {
+void measure_opening(const ReadBenchOptions& options, const std::filesystem::path& directory,
+                     std::vector<ReportLine>& lines) {
   const TrackInfo track = bench::write_many_shards(directory, options.shards, options.shard_groups);
   const Cache cache(directory);
   const auto heap = [] {
@@ -261,7 +258,7 @@ void measure_opening(const Options& options, const std::filesystem::path& direct
                    percent((heap() - before) / groups / 200), "<= 100 %"});
 }
 
-int run(const Options& options) {
+int run_read(const ReadBenchOptions& options) {
   if (options.rounds == 0 || options.groups == 0 || options.passes == 0)
     fail("--rounds, --groups and --passes must be at least 1");
   if (!options.cache.empty()) {
@@ -308,7 +305,7 @@ int run(const Options& options) {
 }  // namespace
 
 void add_read(CommandLine& line, std::function<int()>& chosen) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ReadBenchOptions>();
   CommandLine& read = line.add_subcommand("read", "Compares the reader with zstd alone and with h5py and hdf5plugin.");
   read.add_option("--cache", options->cache, "only compare reading this cache's pass 0 with zstd alone");
   read.add_option("--directory", options->directory,
@@ -318,7 +315,7 @@ void add_read(CommandLine& line, std::function<int()>& chosen) {
   read.add_option("--rounds", options->rounds, "of each measurement").show_default();
   read.add_option("--shards", options->shards, "number of shards to open; 0 skips this").show_default();
   read.add_option("--python", options->python, "with h5py, hdf5plugin and torch").show_default();
-  read.callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+  read.callback([options, &chosen] { chosen = [options] { return run_read(*options); }; });
 }
 
 }  // namespace vitrine

@@ -17,6 +17,10 @@ std::string figure(double value) {
   return decimals(value, value >= 100 ? 0 : value >= 10 ? 1 : 2);
 }
 
+std::string percent(double share) {
+  return figure(100 * share) + " %";
+}
+
 void print_report(const std::string& title, const std::vector<ReportLine>& lines) {
   using Row = std::array<std::string, 5>;
   std::vector<Row> rows{{"", "figure", "against", "ratio", "bar"}};

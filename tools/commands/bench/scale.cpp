@@ -34,26 +34,26 @@
 namespace vitrine {
 namespace {
 
-struct Options {
+struct ScaleBenchOptions {
   std::filesystem::path directory;
   std::uint32_t images = 1'281'167, passes = 24, shards = 10'000, tracks = 4, threads = 8;
 };
 
-double seconds_of(const std::function<void()>& work) {
+double wall_seconds_of(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 // Groups of 64 views, with about `shards` shards over all passes.
-Plan make_plan(const Options& options) {
+Plan make_plan(const ScaleBenchOptions& options) {
   constexpr std::uint32_t kGroup = 64;
   const std::uint32_t groups = (options.images + kGroup - 1) / kGroup,
                       shards_per_pass = std::max(1u, options.shards / options.passes);
   return bench::make_plan(groups, kGroup, (groups + shards_per_pass - 1) / shards_per_pass);
 }
 
-std::uint64_t shards_of(const Plan& plan, const Options& options) {
+std::uint64_t shards_of(const Plan& plan, const ScaleBenchOptions& options) {
   return std::uint64_t{plan.shards_per_pass()} * options.passes;
 }
 
@@ -62,7 +62,7 @@ std::filesystem::path track_directory(const std::filesystem::path& cache, std::u
 }
 
 // Recipes and tracks are empty files with shard names, all listed in shards.json.
-void make_cache(const std::filesystem::path& cache, const Plan& plan, const Options& options) {
+void make_cache(const std::filesystem::path& cache, const Plan& plan, const ScaleBenchOptions& options) {
   create_cache(cache, plan.index(), plan);
   std::vector<FileRecord> listed;
   for (std::uint64_t number = 0; number < shards_of(plan, options); ++number)
@@ -105,9 +105,9 @@ ReportLine line(const std::string& what, double seconds, const std::string& limi
 }
 
 // Draws the recipes of one group of every shard in order on many threads, as verification does.
-double draw_all(const Plan& plan, const Options& options) {
+double draw_all(const Plan& plan, const ScaleBenchOptions& options) {
   std::atomic<std::uint64_t> next = 0;
-  return seconds_of([&] {
+  return wall_seconds_of([&] {
     std::vector<std::jthread> threads;
     for (std::uint32_t t = 0; t < options.threads; ++t)
       threads.emplace_back([&] {
@@ -121,8 +121,8 @@ double draw_all(const Plan& plan, const Options& options) {
 }
 
 // The same, but each thread works on its own passes.
-double draw_apart(const Plan& plan, const Options& options) {
-  return seconds_of([&] {
+double draw_apart(const Plan& plan, const ScaleBenchOptions& options) {
+  return wall_seconds_of([&] {
     std::vector<std::jthread> threads;
     for (std::uint32_t t = 0; t < options.threads; ++t)
       threads.emplace_back([&, t] {
@@ -133,7 +133,7 @@ double draw_apart(const Plan& plan, const Options& options) {
   });
 }
 
-int run(const Options& options) {
+int run_scale(const ScaleBenchOptions& options) {
   if (options.images == 0 || options.passes == 0 || options.shards < options.passes || options.threads == 0)
     fail("--images, --passes and --threads must be at least 1, and --shards at least --passes");
   std::optional<TemporaryDirectory> own;
@@ -145,9 +145,9 @@ int run(const Options& options) {
   std::vector<ReportLine> lines;
 
   std::unique_ptr<const Cache> opened;
-  const double open_seconds = seconds_of([&] { opened = std::make_unique<const Cache>(cache); });
+  const double open_seconds = wall_seconds_of([&] { opened = std::make_unique<const Cache>(cache); });
   lines.push_back(line("ms to open the cache: index, plan, list of recipes", open_seconds,
-                       "reading and listing the same", seconds_of([&] {
+                       "reading and listing the same", wall_seconds_of([&] {
                          bare_read(cache / "index.h5"), bare_read(cache / "plan.json");
                          bare_listing(cache / "recipes");
                        })));
@@ -156,17 +156,17 @@ int run(const Options& options) {
     for (std::uint32_t t = 0; t < options.tracks; ++t) act(track_directory(cache, t));
   };
   lines.push_back(line(text("ms to list ", counted(options.tracks, "track"), " of ", counted(shards, "shard")),
-                       seconds_of([&] { each_track([](const auto& at) { ShardDirectory(at, nullptr); }); }), "readdir",
-                       seconds_of([&] { each_track([](const auto& at) { bare_listing(at); }); })));
+                       wall_seconds_of([&] { each_track([](const auto& at) { ShardDirectory(at, nullptr); }); }),
+                       "readdir", wall_seconds_of([&] { each_track([](const auto& at) { bare_listing(at); }); })));
   const auto merge = [](const auto& at) { refresh_manifest(at, {}, {.sizes = false}); };
-  lines.push_back(line(text("ms to merge lists into shards.json, ", options.tracks, " tracks, nothing new"),
-                       seconds_of([&] { each_track(merge); }), "readdir and reading shards.json", seconds_of([&] {
-                         each_track([](const auto& at) { bare_listing(at), bare_read(at / kManifestName); });
-                       })));
+  lines.push_back(line(
+      text("ms to merge lists into shards.json, ", options.tracks, " tracks, nothing new"),
+      wall_seconds_of([&] { each_track(merge); }), "readdir and reading shards.json",
+      wall_seconds_of([&] { each_track([](const auto& at) { bare_listing(at), bare_read(at / kManifestName); }); })));
 
   std::vector<std::uint32_t> order(plan.index().images.size());
   std::iota(order.begin(), order.end(), 0u);
-  const double permutation = seconds_of([&] { shuffle(order, RandomStream(1, Purpose::kPassOrder, 0)); });
+  const double permutation = wall_seconds_of([&] { shuffle(order, RandomStream(1, Purpose::kPassOrder, 0)); });
   const double cores = std::min<double>(options.threads, std::max(1u, std::thread::hardware_concurrency()));
   const Plan together = make_plan(options), apart = make_plan(options);
   const double least = options.passes * permutation / cores;
@@ -188,7 +188,7 @@ int run(const Options& options) {
 }  // namespace
 
 void add_scale(CommandLine& line, std::function<int()>& chosen) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ScaleBenchOptions>();
   CommandLine& scale =
       line.add_subcommand("scale", "Compares opening, listing and planning a large cache with bare system calls.");
   scale.add_option("--directory", options->directory,
@@ -198,7 +198,7 @@ void add_scale(CommandLine& line, std::function<int()>& chosen) {
   scale.add_option("--shards", options->shards, "approximate number per track, over all passes").show_default();
   scale.add_option("--tracks", options->tracks, "shard directories in addition to the recipes").show_default();
   scale.add_option("--threads", options->threads, "that draw recipes at once").show_default();
-  scale.callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+  scale.callback([options, &chosen] { chosen = [options] { return run_scale(*options); }; });
 }
 
 }  // namespace vitrine

@@ -323,7 +323,7 @@ int info(const std::string& directory, bool json) {
   return state.sound() ? 0 : 1;
 }
 
-struct Request {
+struct InfoRequest {
   std::string directory;
   bool json = false;
 };
@@ -331,7 +331,7 @@ struct Request {
 }  // namespace
 
 void add_info(CommandLine& line, Body& chosen) {
-  const auto request = std::make_shared<Request>();
+  const auto request = std::make_shared<InfoRequest>();
   CommandLine& command = line.add_subcommand("info", "prints images, plan and tracks, with complete passes and sizes");
   command.add_option("DIR", request->directory, "the cache's directory").required();
   command.add_flag("--json", request->json, "print JSON, for programs");

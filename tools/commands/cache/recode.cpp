@@ -17,13 +17,13 @@
 namespace vitrine {
 namespace {
 
-struct Request {
+struct RecodeRequest {
   std::string directory, from, encoding;
   RecodeOptions options;
   bool json = false;
 };
 
-int recode_command(const Request& request) {
+int recode_command(const RecodeRequest& request) {
   RecodeOptions options = request.options;
   options.codec.encoding = encoding_from_name(request.encoding, "--encoding");
   const Cache cache(request.directory);
@@ -58,7 +58,7 @@ int recode_command(const Request& request) {
 }  // namespace
 
 void add_recode(CommandLine& line, Body& chosen) {
-  const auto request = std::make_shared<Request>();
+  const auto request = std::make_shared<RecodeRequest>();
   CommandLine& command =
       line.add_subcommand("recode", "converts a track to another encoding or bound, without the teacher");
   command.add_option("DIR", request->directory, "the cache's directory").required();

@@ -16,7 +16,7 @@
 namespace vitrine {
 namespace {
 
-struct Request {
+struct RepairRequest {
   std::string directory;
   VerifyOptions options;
   bool dry = false, json = false;
@@ -34,7 +34,8 @@ void print_unrepairable(const RepairPlan& plan) {
             << '\n';
 }
 
-void print_words(const Request& request, const VerifyReport& report, const RepairPlan& plan, const Renamed& renamed) {
+void print_words(const RepairRequest& request, const VerifyReport& report, const RepairPlan& plan,
+                 const Renamed& renamed) {
   print_findings(report.findings);
   if (report.findings.empty()) std::cout << "nothing is damaged\n";
   if (!plan.unrepairable.empty()) return print_unrepairable(plan);
@@ -64,7 +65,8 @@ void print_words(const Request& request, const VerifyReport& report, const Repai
   for (const std::string& command : plan.commands) std::cout << "  " << command << '\n';
 }
 
-void print_json(const Request& request, const VerifyReport& report, const RepairPlan& plan, const Renamed& renamed) {
+void print_json(const RepairRequest& request, const VerifyReport& report, const RepairPlan& plan,
+                const Renamed& renamed) {
   nlohmann::ordered_json out;
   out["dry_run"] = request.dry;
   out["findings"] = findings_json(report.findings);
@@ -84,7 +86,7 @@ void print_json(const Request& request, const VerifyReport& report, const Repair
   std::cout << json_text(out);
 }
 
-int repair(const Request& request) {
+int repair(const RepairRequest& request) {
   const VerifyReport report = verify_cache(request.directory, request.options);
   const RepairPlan plan = plan_repair(request.directory, report);
   Renamed renamed;
@@ -96,7 +98,7 @@ int repair(const Request& request) {
 }  // namespace
 
 void add_repair(CommandLine& line, Body& chosen) {
-  const auto request = std::make_shared<Request>();
+  const auto request = std::make_shared<RepairRequest>();
   CommandLine& command =
       line.add_subcommand("repair",
                           "renames files that verify finds damaged to NAME.damaged, rebuilds track.json from the "

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::size_t kGuesses = 3;
 
-struct Request {
+struct ShowRequest {
   std::string directory, out, images, unlabelled, class_names;
   std::vector<std::string> tracks;
   std::uint32_t pass = 0, count = 12;
@@ -38,7 +38,7 @@ bool has(const ShardDirectory& shard_directory, const Plan& plan, std::uint32_t 
   return shard_directory.holds(plan.layout().number_of(GroupKey{pass, group}));
 }
 
-Shown choose(const Cache& cache, const Request& request, std::uint32_t group) {
+Shown choose(const Cache& cache, const ShowRequest& request, std::uint32_t group) {
   Shown shown;
   const auto take = [&](const TrackInfo& track, bool named) {
     if (track.kind != "logits" && track.kind != "attention") {
@@ -69,7 +69,7 @@ struct ClassNames {
   std::string whence;
 };
 
-ClassNames class_names(const Cache& cache, const Request& request, const Shown& shown) {
+ClassNames class_names(const Cache& cache, const ShowRequest& request, const Shown& shown) {
   ClassNames out;
   const std::vector<std::string>& labels = cache.index().classes;
   if (!shown.logits) {
@@ -147,7 +147,7 @@ std::vector<SheetView> make_views(const Cache& cache, const ViewMaker& maker, co
   return views;
 }
 
-int show(const Request& request) {
+int show(const ShowRequest& request) {
   const Cache cache(request.directory);
   const PlanOptions& options = cache.plan().options();
   const std::uint64_t a_pass = cache.plan().layout().views_per_pass();
@@ -189,7 +189,7 @@ int show(const Request& request) {
 }  // namespace
 
 void add_show(CommandLine& line, Body& chosen) {
-  const auto request = std::make_shared<Request>();
+  const auto request = std::make_shared<ShowRequest>();
   CommandLine& command = line.add_subcommand(
       "show", "draws a contact sheet: views as a student sees them, with the teacher's attention and predictions");
   command.add_option("DIR", request->directory, "the cache's directory").required();

@@ -20,7 +20,7 @@
 namespace vitrine {
 namespace {
 
-struct Request {
+struct VerifyRequest {
   std::string directory;
   VerifyOptions options;
   DeepRequest deep;
@@ -29,7 +29,7 @@ struct Request {
   bool json = false;
 };
 
-void check_request(const Request& request) {
+void check_request(const VerifyRequest& request) {
   if (request.deep.views > 0 && (request.options.images.empty() || request.deep.weights.empty()))
     fail("--deep runs the teacher: give --images and --weights");
   if (request.deep.views == 0 && !request.deep.weights.empty())
@@ -43,7 +43,7 @@ const Finding* stops_deep(const std::vector<Finding>& findings) {
   return found == findings.end() ? nullptr : &*found;
 }
 
-DeepReport run_deep(const Request& request, const std::vector<Finding>& findings) {
+DeepReport run_deep(const VerifyRequest& request, const std::vector<Finding>& findings) {
   if (const Finding* damage = stops_deep(findings)) return {{}, text(damage->file, " ", damage->what)};
   DeepRequest ask = request.deep;
   ask.allow_module = !request.allow.empty();
@@ -87,7 +87,7 @@ std::string verdict_words(const VerifyReport& report) {
   return report.incomplete.empty() ? "all is well" : "no damage, but passes are incomplete";
 }
 
-int verify(const Request& request) {
+int verify(const VerifyRequest& request) {
   check_request(request);
   const VerifyReport report = verify_cache(request.directory, request.options);
   DeepReport deep;
@@ -133,7 +133,7 @@ int verify(const Request& request) {
 }  // namespace
 
 void add_verify(CommandLine& line, Body& chosen, DeepCheck deep) {
-  const auto request = std::make_shared<Request>();
+  const auto request = std::make_shared<VerifyRequest>();
   request->deep_check = std::move(deep);
   CommandLine& command = line.add_subcommand("verify",
                                              "checks every byte: tables, frames, shapes, finite values, recipes, "
