@@ -366,7 +366,11 @@ void Trainer::evaluate_weights(const Evaluator& evaluator, TrainResult& result, 
 void Trainer::finish(const Evaluator& evaluator, TrainResult& result, RunLog& log, const StopFlag& stop) try {
   const Student::Averaged averaged(student_);
   const std::filesystem::path output = options_.output;
-  if (options_.batch_norm_batches > 0) with_torch_errors(kStepAdvice, [&] { reestimate_batch_norm(stop); });
+  if (options_.batch_norm_batches > 0) {
+    with_torch_errors(kStepAdvice, [&] { reestimate_batch_norm(stop); });
+    evaluator.score_last(student_, state_.checkpoint, stop);
+    result.take_scores(state_.checkpoint);
+  }
   check_weights(steps_);
   save_safetensors(RunFiles(output).last_weights(), student_.weights(), student_.record(steps_).metadata());
   evaluate_weights(evaluator, result, stop);

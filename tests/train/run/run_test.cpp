@@ -244,7 +244,12 @@ TEST_CASE("a run's figures are those of the weights that are used, beside those 
   CHECK(summary.at("top1") == top1_of("/exported/best.safetensors"));
   CHECK(summary.contains("last_top5"));
   CHECK(summary.at("validation_top1") == summary.at("best").at("score"));
-  if (tested) CHECK(summary.at("last_top1") == top1_of("/exported/last.safetensors"));
+  CHECK(summary.at("last_top1") == top1_of("/exported/last.safetensors"));
+  TrainOptions validated = options;
+  validated.test.clear();
+  REQUIRE(result.last_validation);
+  CHECK(result.last_validation->top1 ==
+        evaluate_checkpoint(validated, options.output + "/exported/last.safetensors").metrics->accuracy().top1);
   const auto end = vitrine::testing::metrics_of(options, "end").at(0);
   CHECK(end.at("top1") == summary.at("top1"));
   CHECK(end.at("last_top1") == summary.at("last_top1"));
@@ -254,6 +259,23 @@ TEST_CASE("a run's figures are those of the weights that are used, beside those 
   CHECK(told->remarks.empty());
   CHECK(told->accuracy()->top5 == result.accuracy()->top5);
   CHECK(told->last_accuracy()->top1 == result.last_accuracy()->top1);
+}
+
+TEST_CASE("a run that goes on without validation images does not give earlier weights' scores as its last ones'") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 2);
+  options.validation = fixture.images.string();
+  trained(options, 4);
+  REQUIRE(json_of(options, "checkpoints/last.json").contains("validation"));
+  options.validation.clear();
+  const TrainResult result = train(options);
+  REQUIRE(result.of_best);
+  CHECK_FALSE(result.last_validation);
+  CHECK_FALSE(result.last_accuracy());
+  const auto summary = json_of(options, "summary.json");
+  CHECK_FALSE(summary.contains("last_top1"));
+  CHECK(summary.at("validation_top1") == summary.at("best").at("score"));
+  CHECK_FALSE(finished_run(options)->last_accuracy());
 }
 
 TEST_CASE("one process at a time trains in a directory") {
@@ -278,10 +300,15 @@ TEST_CASE("a stop within a validation or the final test loses nothing: it is rep
   const Tensors best = tensors_of(options, "exported/best.safetensors"),
                 final = tensors_of(options, "exported/last.safetensors");
   const auto summary = json_of(options, "summary.json");
-  // Forwards without gradients: two of each validation, then two of BatchNorm's statistics, then two of the test of the
-  // best weights, and two of the last.
-  for (const auto& [forward, step, evaluated] :
-       {std::tuple{1, 4, false}, {3, 8, false}, {5, 12, false}, {7, 12, true}, {9, 12, true}, {11, 12, true}}) {
+  // Forwards without gradients: two of each validation, then two of BatchNorm's statistics, two of the validation with
+  // these, two of the test of the best weights, and two of the last.
+  for (const auto& [forward, step, evaluated] : {std::tuple{1, 4, false},
+                                                 {3, 8, false},
+                                                 {5, 12, false},
+                                                 {7, 12, true},
+                                                 {9, 12, true},
+                                                 {11, 12, true},
+                                                 {13, 12, true}}) {
     CAPTURE(forward);
     options.output = (fixture.root / ("broken-" + std::to_string(forward))).string();
     StopFlag stop{false};
