@@ -63,7 +63,8 @@ void check_batch_norm(const TrainOptions& options, int size) {
     if (phase->epochs > 0 && !phase->freeze_student && !phase->freeze_batch_norm)
       refuse(whole ? "batch" : "micro_batch", options.micro_batch,
              text("schedule.", phase->name, ".freeze_batch_norm = true"));
-  if (options.batch_norm_batches > 0) refuse("batch", options.batch, "batch_norm_batches = 0");
+  if (options.batch_norm_batches > 0)
+    refuse(whole ? "batch" : "micro_batch", options.micro_batch, "batch_norm_batches = 0");
 }
 
 void check_finite(const Tensors& tensors, std::uint64_t steps, const PhaseOptions& phase) {

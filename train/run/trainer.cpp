@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
@@ -320,17 +321,21 @@ TrainResult Trainer::result_after(std::uint64_t steps) const {
   return result;
 }
 
-// Re-estimates BatchNorm's statistics for the final weights, over the run's first batches.
+// Re-estimates BatchNorm's statistics for the final weights, over the micro-batches of the run's first batches.
 void Trainer::reestimate_batch_norm(const StopFlag& stop) {
   batches_->start(0);
   std::uint64_t left = std::min<std::uint64_t>(options_.batch_norm_batches, steps_);
+  std::vector<Batch> parts;  // of the present batch
+  std::size_t used = 0;
   student_.reestimate_batch_norm([&]() -> at::Tensor {
-    while (left-- > 0) {
-      throw_if_stopped(stop, "while BatchNorm's statistics were re-estimated");
+    throw_if_stopped(stop, "while BatchNorm's statistics were re-estimated");
+    for (; used == parts.size() && left > 0; --left) {
       const Batch batch = next_batch();
-      if (!step_->too_few(batch) && (batch.views() > 1 || options_.batch == 1)) return batch.pictures;
+      if (step_->too_few(batch)) continue;
+      parts = batch.parts(options_.micro_batch);
+      used = 0;
     }
-    return {};
+    return used < parts.size() ? parts[used++].pictures : at::Tensor();
   });
   batches_->stop();
 }

@@ -585,6 +585,10 @@ TEST_CASE("BatchNorm of a single value is refused before training, with the key 
   CHECK_FALSE(std::filesystem::exists(options.output));
   SUBCASE("frozen") {
     options.schedule.joint.freeze_batch_norm = true;
+    options.batch_norm_batches = 1;
+    CHECK(has(refusal(), "micro_batch = 1 a single view"));
+    CHECK(has(refusal(), "or batch_norm_batches = 0"));
+    options.batch_norm_batches = 0;
   }
   SUBCASE("one pixel more") {
     options.size = 33;
