@@ -67,6 +67,13 @@ void check_batch_norm(const TrainOptions& options, int size) {
     refuse(whole ? "batch" : "micro_batch", options.micro_batch, "batch_norm_batches = 0");
 }
 
+void check_vit_size(const ModelOptions& model, int size) {
+  if (model.kind != "vit") return;
+  if (const int own = resolve(model.vit).image_size; own != size)
+    fail("the student's pictures have ", size, " pixels a side, but its ViT takes ", own,
+         "; set size (0: the plan's image_size) and model.vit.image_size to the same number");
+}
+
 void check_finite(const Tensors& tensors, std::uint64_t steps, const PhaseOptions& phase) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> all;

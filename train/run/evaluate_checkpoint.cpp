@@ -22,6 +22,7 @@
 #include "train/evaluation/agreement.h"
 #include "train/evaluation/evaluate.h"
 #include "train/run/checkpoint.h"
+#include "train/run/checks.h"
 #include "train/run/provenance.h"
 #include "train/student/network.h"
 #include "train/student/weights_record.h"
@@ -201,6 +202,7 @@ Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::pat
                                     std::max<std::size_t>(usual, options.workers));
   const bool labelled = options.labels != Labels::kNone;
   const EvaluationOptions how = options.evaluation_options(picture_size(options));
+  check_vit_size(options.model, how.size);
   const auto classes = static_cast<std::size_t>(student.classes());
   const ModelClasses known{student.record ? student.record->classes : std::vector<std::string>(), classes,
                            student.file};

@@ -119,6 +119,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
   steps_ = phase_bounds(options_.schedule, batches_->steps_per_epoch()).back();
   check_phases(options_, source_->shapes(), passes_);
   check_batch_norm(options_, size_);
+  check_vit_size(options_.model, size_);
   objective_ = std::make_unique<Objective>(options_.objective_options(), source_->shapes(), student_.network().widths(),
                                            static_cast<int>(classes_), size_, device_);
   step_ = std::make_unique<Step>(step_options(options_), student_, *objective_);
