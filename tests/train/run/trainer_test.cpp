@@ -193,6 +193,20 @@ TEST_CASE("a phase in which nothing can learn is refused before training") {
     align.train_transformer = false;
     CHECK(has(refusal(), refused));
   }
+  SUBCASE("no targets and no label term") {
+    options = fixture.joint(TargetKind::kNone, "run");
+    options.schedule.joint.label_term = false;
+    CHECK(has(refusal(), "schedule.joint has nothing to learn from"));
+  }
+  SUBCASE("attention that only scales gradients, without logits and without the label term") {
+    fixture.make_cache({"teacher.name=bare", "taps.logits=false"});
+    options = fixture.joint(TargetKind::kCache, "run");
+    options.targets.cache_teacher = "bare";
+    options.targets.features = "";
+    options.loss.attention = AttentionForm::kGradientScaling;
+    options.schedule.joint.label_term = false;
+    CHECK(has(refusal(), "schedule.joint has nothing to learn from"));
+  }
   CHECK_FALSE(std::filesystem::exists(options.output));
 }
 
