@@ -165,6 +165,10 @@ TEST_CASE(
   CHECK(has(words, "\n1 of the model's 3 classes has no image here: ant\n\n"));
   for (const char* name : {"bee", "cat"}) CHECK(right(some, name) == right(all, name));
   CHECK(some.at("top1").get<double>() == doctest::Approx((right(all, "bee") + right(all, "cat")) / 10.0));
+  fixture.copy_class("cat", "only/cat");
+  const auto only = fixture.evaluated(evaluate + fixture.quoted("only"));
+  CHECK(only.at("images") == 5);
+  CHECK(right(only, "cat") == right(all, "cat"));
   // The same number of classes, with other names.
   fixture.copy_class("ant", "strange/ant");
   fixture.copy_class("bee", "strange/wasp");
