@@ -45,10 +45,10 @@ bool Step::too_few(const Batch& batch) const {
 Step::Result Step::make(const Batch& whole, const SchedulePoint& point, std::uint64_t number, bool read_loss) {
   Result out;
   out.loss = std::numeric_limits<double>::quiet_NaN();
-  if (too_few(whole)) return out;
   const PhaseOptions& phase = *point.phase;
-  student_.train_mode(phase.freeze_student, phase.freeze_batch_norm);
   objective_.enter(phase);
+  if (too_few(whole)) return out;
+  student_.train_mode(phase.freeze_student, phase.freeze_batch_norm);
   Batch batch = whole;
   for (std::size_t t = 0; t < batch.features.size(); ++t)
     batch.features[t] = with_noise(whole.features[t], options_.feature_noise, options_.seed, t, number);
