@@ -124,7 +124,7 @@ MixedLabels Objective::taught(const MixedLabels& labels) const {
 }
 
 void Objective::enter(const PhaseOptions& phase) {
-  mapped_.weights = {};
+  mapped_.weights = at::Tensor();
   mapped_views_ = 0;
   for (const auto& [name, module] : modules_) {
     module->train();
