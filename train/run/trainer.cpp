@@ -105,8 +105,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
       classes_(student_classes(*images_.index, source_->shapes())),
       student_(seeded_student(options_, size_, classes_, device_, *images_.index)),
       views_(options_.folders(), images_.index, source_->plan().options().image_size, images_.bad) {
-  options_.decoding = images_.index->decoding;    // with a cache, its own
-  auto settings = meaningful_settings(options_);  // before the evaluation teacher's keys are filled in
+  options_.decoding = images_.index->decoding;  // with a cache, its own
   check_provenance();
   choose_algorithms(options_.deterministic, options_.targets.source != TargetKind::kTeacher, device_,
                     process_environment());
@@ -124,7 +123,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
                                            static_cast<int>(classes_), size_, device_);
   step_ = std::make_unique<Step>(step_options(options_), student_, *objective_);
   if (resumed_) restore();
-  state_.checkpoint.settings = std::move(settings);
+  state_.checkpoint.settings = meaningful_settings(options_);
   state_.checkpoint.plan_hash = source_->plan().hash();
   state_.checkpoint.passes = passes_;
   state_.checkpoint.tracks.clear();  // a resumed run's may be gone by now
