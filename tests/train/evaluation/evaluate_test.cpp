@@ -144,6 +144,18 @@ TEST_CASE("classes without images are counted, and at most three of them named")
   CHECK(words({0, 0, 0, 0, 0}) == "5 of the model's 5 classes have no image here: a, b, c and 2 more");
 }
 
+TEST_CASE("the table of classes cuts and pads their names by characters") {
+  Report report;
+  const std::string longest(39, 'a');
+  report.classes = {longest + "\xC3\xA9", "caf\xC3\xA9"};
+  report.metrics.emplace(2);
+  report.metrics->add(at::eye(2), at::tensor({0, 1}, at::kLong), {});
+  const std::string table = as_text(report);
+  CAPTURE(table);
+  CHECK(has(table, "\n" + longest + "          1 "));
+  CHECK(has(table, "\ncaf\xC3\xA9" + std::string(36, ' ') + "         1 "));
+}
+
 TEST_CASE(
     "labels are matched by class name: a subset in any order is accepted, and an unknown class is refused by name") {
   const EvaluateFixture fixture;
