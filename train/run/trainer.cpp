@@ -328,8 +328,8 @@ void Trainer::reestimate_batch_norm(const StopFlag& stop) {
   std::vector<Batch> parts;  // of the present batch
   std::size_t used = 0;
   student_.reestimate_batch_norm([&]() -> at::Tensor {
-    throw_if_stopped(stop, "while BatchNorm's statistics were re-estimated");
     for (; used == parts.size() && left > 0; --left) {
+      throw_if_stopped(stop, "while BatchNorm's statistics were re-estimated");
       const Batch batch = next_batch();
       if (step_->too_few(batch)) continue;
       parts = batch.parts(options_.micro_batch);
@@ -348,6 +348,10 @@ void Trainer::evaluate_weights(const Evaluator& evaluator, TrainResult& result, 
     add_left_out_of(*images, options_.output);
     return accuracy;
   };
+  if (options_.batch_norm_batches > 0) {  // the last validation was with other statistics
+    evaluator.score_last(student_, state_.checkpoint, stop);
+    result.take_scores(state_.checkpoint);
+  }
   if (path_exists(RunFiles(options_.output).best_weights())) {
     const StoredStudent best = read_student(options_.output, WeightsChoice::kBest);
     result.of_best = !same_weights(best.weights, student_.weights());
@@ -371,11 +375,7 @@ void Trainer::evaluate_weights(const Evaluator& evaluator, TrainResult& result, 
 void Trainer::finish(const Evaluator& evaluator, TrainResult& result, RunLog& log, const StopFlag& stop) try {
   const Student::Averaged averaged(student_);
   const std::filesystem::path output = options_.output;
-  if (options_.batch_norm_batches > 0) {
-    with_torch_errors(kStepAdvice, [&] { reestimate_batch_norm(stop); });
-    evaluator.score_last(student_, state_.checkpoint, stop);
-    result.take_scores(state_.checkpoint);
-  }
+  if (options_.batch_norm_batches > 0) with_torch_errors(kStepAdvice, [&] { reestimate_batch_norm(stop); });
   check_weights(steps_);
   save_safetensors(RunFiles(output).last_weights(), student_.weights(), student_.record(steps_).metadata());
   evaluate_weights(evaluator, result, stop);
