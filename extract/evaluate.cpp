@@ -17,6 +17,7 @@
 #include "common/base/philox.h"
 #include "common/base/local_ranks.h"
 #include "common/base/progress.h"
+#include "common/base/utf8.h"
 #include "common/image/scan.h"
 #include "common/image/views.h"
 #include "common/teacher/class_map.h"
@@ -119,10 +120,9 @@ std::string as_table(const std::vector<TeacherEvaluation>& scores) {
   for (std::size_t t = 0; t < scores.size() && scores.size() > 1; ++t) out += text("  agrees with ", t + 1);
   out += "\n";
   for (const TeacherEvaluation& score : scores) {
-    std::snprintf(line, sizeof line, "%-*s  %6llu  %5.1f%%  %5.1f%%  %9.1f%%  %10.1f%%  %12.1f",
-                  static_cast<int>(width), score.name.c_str(), static_cast<unsigned long long>(score.images),
-                  100 * score.top1, 100 * score.top5, 100 * score.confidence, 100 * score.calibration_error,
-                  score.core_milliseconds);
+    std::snprintf(line, sizeof line, "%s  %6llu  %5.1f%%  %5.1f%%  %9.1f%%  %10.1f%%  %12.1f",
+                  padded(score.name, width).c_str(), static_cast<unsigned long long>(score.images), 100 * score.top1,
+                  100 * score.top5, 100 * score.confidence, 100 * score.calibration_error, score.core_milliseconds);
     out += line;
     for (std::size_t t = 0; t < scores.size() && scores.size() > 1; ++t) {
       if (const std::optional<double>& share = score.agreement[t])

@@ -11,6 +11,7 @@
 #include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/base/screen.h"
+#include "common/base/utf8.h"
 
 namespace vitrine {
 namespace {
@@ -42,14 +43,6 @@ double period(bool terminal) {
 std::size_t columns() {
   winsize size{};
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-// At most `width` bytes, without the beginning of a character of several bytes at the end.
-std::string cut(std::string line, std::size_t width) {
-  if (line.size() <= width) return line;
-  while (width > 0 && (static_cast<unsigned char>(line[width]) & 0xC0) == 0x80) --width;
-  line.resize(width);
-  return line;
 }
 
 void print_json(const nlohmann::ordered_json& line) {
@@ -175,7 +168,7 @@ void Progress::draw(bool last) {
   if (!suffix_.empty()) line += ", " + suffix_;
   const std::lock_guard lock(terminal_mutex());
   if (terminal_) {
-    std::fprintf(stderr, "\r%s\033[K%s", cut(line, columns() - 1).c_str(), last ? "\n" : "");
+    std::fprintf(stderr, "\r%s\033[K%s", cut_at_character(line, columns() - 1).c_str(), last ? "\n" : "");
   } else {
     std::fprintf(stderr, "%s\n", line.c_str());
   }

@@ -21,7 +21,7 @@ struct AugmentOptions {
   double erase_max_area = 0.33;
   double erase_min_ratio = 0.3;  ///< height / width, log-uniform
   double erase_max_ratio = 3.3;
-  /// Colour of erased pixels: the normalisation mean, so 0 after normalisation.
+  /// Colour of erased pixels: ImageNet's mean, whatever the student's own is.
   std::array<std::uint8_t, 3> fill{124, 116, 104};
 
   void fields(Fields& f);

@@ -2,6 +2,7 @@
 #ifndef VITRINE_COMMON_IMAGE_FOLDERS_H_
 #define VITRINE_COMMON_IMAGE_FOLDERS_H_
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <type_traits>
@@ -22,6 +23,7 @@ struct ImageFolders {
   Labels labels = Labels::kFolders;  ///< kNone: subfolders of `images` are not classes
   double hold_out = 0;               ///< share of `images` that is held out (hold_out.h), in [0, 1)
   bool held_out = false;             ///< these are the held-out images, not the others
+  std::size_t least_classes = 2;     ///< class folders that `images` must have; 1 where the classes are known otherwise
 
   ImageFolders() = default;
   template <class Path>

@@ -92,7 +92,8 @@ void require_folder(const fs::path& folder, const char* what) {
                                   .remedy = text("choose a folder that holds ", what)});
 }
 
-void list_classes(const fs::path& root, Listing& listing) {
+void list_classes(const ImageFolders& folders, Listing& listing) {
+  const fs::path& root = folders.images;
   constexpr const char* kExpected = "one folder of images for each class";
   require_folder(root, kExpected);
   Walk top({root}, kNoLabel);
@@ -110,9 +111,9 @@ void list_classes(const fs::path& root, Listing& listing) {
   tbb::parallel_for(std::size_t{0}, walks.size(),
                     [&](std::size_t i) { walks[i].folder(root / listing.classes[i], listing.classes[i] + "/"); });
   for (Walk& walk : walks) move_to(listing, walk);
-  if (listing.classes.size() < 2)
+  if (listing.classes.size() < folders.least_classes)
     fail("the folder ", root.string(), " holds ", listing.classes.empty() ? "no class folder" : "only one class folder",
-         "; expected at least two; choose a folder that holds ", kExpected,
+         "; expected at least ", folders.least_classes == 1 ? "one" : "two", "; choose a folder that holds ", kExpected,
          ", or set labels = \"none\" for images without labels");
 }
 
@@ -163,7 +164,7 @@ bool is_sidecar(const std::string& name) {
 Listing list_images(const ImageFolders& folders) {
   Listing listing;
   if (folders.labels == Labels::kFolders) {
-    list_classes(folders.images, listing);
+    list_classes(folders, listing);
   } else {
     list_unlabelled(folders.images, "", listing);
   }

@@ -18,8 +18,8 @@ struct Listing {
 };
 
 /// Lists all files, following links to folders. A skipped folder (hidden, junk, a link to a parent) is one entry.
-/// Throws Error for a missing folder, fewer than two class folders, an `unlabelled` above, below or at `images`, and a
-/// folder that cannot be listed.
+/// Throws Error for a missing folder, fewer class folders than least_classes, an `unlabelled` above, below or at
+/// `images`, and a folder that cannot be listed.
 Listing list_images(const ImageFolders& folders);
 
 /// Whether the name is that of a folder created by a system or program: __MACOSX, @eaDir, lost+found, $RECYCLE.BIN.

@@ -71,8 +71,9 @@ struct FolderScan {
 /// ScanOptions::depth says. Links to folders are followed. Files that are not readable images are listed in left_out
 /// with kind and reason, and so are class folders without an image (as "CLASS/"); these keep their number, so that the
 /// labels of training and test folders with the same class folders agree. Images are sorted by id; ids in
-/// folders.unlabelled start with kUnlabelledPrefix. Throws Error for a missing folder, fewer than two class folders
-/// (with labels), a folder that contains no image or cannot be listed, and an `unlabelled` above, below or at `images`.
+/// folders.unlabelled start with kUnlabelledPrefix. Throws Error for a missing folder, fewer class folders than
+/// least_classes (with labels), a folder that contains no image or cannot be listed, and an `unlabelled` above, below
+/// or at `images`.
 FolderScan scan_images(const ImageFolders& folders, const ScanOptions& options);
 
 /// Rescans a folder whose index is known. With kSample, entries whose id, label and size are unchanged are reused

@@ -159,6 +159,9 @@ double ClassMap::dropped_probability(std::span<const float> logits, std::uint32_
 
 ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classes,
                         const std::vector<std::string>& student_names) {
+  if (teacher_classes == 0)
+    fail(files.map.empty() ? files.names : files.map,
+         ": maps a teacher's classes, but the teacher has no logits; leave out class_map and class_names");
   std::vector<std::string> teacher_names;
   if (!files.names.empty()) teacher_names = read_class_names(files.names, teacher_classes);
   if (files.map.empty()) return match_names(files.names, teacher_names, student_names);

@@ -53,7 +53,8 @@ struct ClassMapFiles {
 };
 
 /// `student_names`: the names of the student's classes; empty if they have only numbers, and then there are as many as
-/// the largest number in the file plus one. Throws Error with file and line.
+/// the largest number in the file plus one. Throws Error with file and line, and without line for `teacher_classes` =
+/// 0.
 ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classes,
                         const std::vector<std::string>& student_names);
 

@@ -204,6 +204,7 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
   VitStructure structure;
   if (given.structure != nullptr) {
     structure = *given.structure;
+    if (given.crop_mode.empty()) out.options.crop_mode = card.crop_mode.value_or("");  // tracks do not record it
   } else {
     take_own_metadata(files.metadata, out);
     take_card(card, out);

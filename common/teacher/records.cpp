@@ -70,6 +70,7 @@ TeacherOptions teacher_options(const TrackInfo& track, const TeacherFiles& files
   out.mean = teacher.mean;
   out.stddev = teacher.stddev;
   out.crop_pct = teacher.crop_pct;
+  out.crop_mode = "center";  // of clean crops, on which no track is computed
   out.license = teacher.license;
   return out;
 }

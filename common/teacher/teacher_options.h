@@ -34,7 +34,8 @@ struct TeacherOptions {
   std::string license;               ///< the weights' licence, recorded in the cache; empty: as config.json says
   /// Not a key: whether code in `module` may run (--allow module).
   bool allow_module = false;
-  /// Not a key: the structure recorded in a track, which replaces every other source. Null: none.
+  /// Not a key: the structure recorded in a track, which replaces every other source; then only crop_mode, which tracks
+  /// do not record, comes from config.json. Null: none.
   std::shared_ptr<const VitStructure> structure;
 
   void fields(Fields& f);

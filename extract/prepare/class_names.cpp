@@ -27,8 +27,9 @@ void check_order(const ExtractOptions& options, const Teacher& teacher, const st
 std::optional<ClassMap> map_of_classes(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
   const auto classes = static_cast<std::uint32_t>(teacher.classes());
   const ClassMapFiles files{options.class_map, options.class_names};
-  if (options.labels == Labels::kNone || classes == 0) return std::nullopt;
+  if (options.labels == Labels::kNone) return std::nullopt;
   if (files.given()) return read_class_map(files, classes, index.classes);
+  if (classes == 0) return std::nullopt;
   if (classes != index.classes.size() && !options.taps.logits) return std::nullopt;
   if (classes != index.classes.size())
     fail(options.images, ": has ", index.classes.size(), " classes, but the teacher's head has ", classes,

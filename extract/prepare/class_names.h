@@ -14,7 +14,7 @@ namespace vitrine {
 
 /// The map that the options name, or none; used only for judging the teacher. Throws Error if teacher and images have
 /// different classes without a map: another number of them (unless its logits are not kept), or the same names, as the
-/// weights state them, in another order.
+/// weights state them, in another order; or a map without a head.
 std::optional<ClassMap> map_of_classes(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index);
 
 /// Why the teacher has no top-1 on these images: "it has no head", ...; empty if it has. `map`: of map_of_classes().

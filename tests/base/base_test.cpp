@@ -159,6 +159,17 @@ TEST_CASE("UTF-8 is distinguished from other bytes, at the limits of each length
     CHECK_FALSE_MESSAGE(is_utf8(bad), bad);
 }
 
+TEST_CASE("text is cut between characters, and padded by their number") {
+  const std::string cafes = "caf\xC3\xA9s";
+  CHECK(cut_at_character(cafes, 6) == cafes);
+  CHECK(cut_at_character(cafes, 5) == "caf\xC3\xA9");
+  CHECK(cut_at_character(cafes, 4) == "caf");
+  CHECK(cut_at_character("\xF0\x9F\x98\x80", 3).empty());
+  CHECK(padded(cafes, 7) == cafes + "  ");
+  CHECK(padded(cafes, 5) == cafes);
+  CHECK(padded(cafes, 2) == cafes);
+}
+
 TEST_CASE("XXH3 and SHA-256 give published values") {
   CHECK(xxh3("") == 0x2d06800538d394c2);
   CHECK(xxh3("abc") == 0x78af5f94892f3950);

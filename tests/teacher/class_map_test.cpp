@@ -109,6 +109,9 @@ TEST_CASE("what is wrong in a file is said with its line") {
   CHECK(has(of_map("0 ant\n1 bee\n0 bee\n"), "line 3: teacher class 0 is mapped again, after line 1"));
   CHECK(has(of_map("0 ant\n1 ant\n"), "maps only 1 of the student's 3 classes"));
   CHECK(has(of_map("0 4000000000\n", {}), "at most"));
+  for (const ClassMapFiles& given : {files.map("0 ant\n1 bee\n"), files.names("ant\nbee\n")})
+    CHECK(has(message_of([&] { read_class_map(given, 0, kStudent); }),
+              ".txt: maps a teacher's classes, but the teacher has no logits; leave out class_map and class_names"));
   CHECK(has(message_of([&] { read_class_map({(files.root / "absent").string(), ""}, 3, kStudent); }), "absent"));
 
   const auto of_names = [&](const std::string& content, const std::vector<std::string>& names = kStudent) {

@@ -229,7 +229,7 @@ TEST_CASE("a track rebuilds its teacher from the weights alone, whatever config.
   for (std::size_t i = 0; i < pictures.size(); ++i) pictures[i] = static_cast<std::uint8_t>(i * 17 % 253);
   const std::vector<std::vector<float>> values = teacher.run(pictures, 4);
 
-  folder.describe(R"({"pretrained_cfg": {"mean": [0.9, 0.9, 0.9]}})");
+  folder.describe(R"({"pretrained_cfg": {"mean": [0.9, 0.9, 0.9], "crop_mode": "border"}})");
   const TrackInfo track = teacher.outputs()[0];
   const TrackInfo again = TrackInfo::from_json(
       [&] {
@@ -247,4 +247,18 @@ TEST_CASE("a track rebuilds its teacher from the weights alone, whatever config.
               teacher_options(again, {folder.weights.string(), "texts", false}, "cpu");
             }),
             "--zero-shot"));
+}
+
+TEST_CASE("the crop mode, which no track records, is config.json's also where a track fills in the teacher") {
+  Folder folder;
+  folder.describe(kCard);
+  const TrackInfo track = Teacher(folder.options, {}).outputs()[0];
+  const auto crop_mode = [&] {
+    const TeacherOptions filled = filled_from(track, /*same_weights=*/true, folder.options);
+    REQUIRE(filled.structure != nullptr);
+    return open_teacher(filled, at::kCPU).options.crop_mode;
+  };
+  CHECK(crop_mode() == "squash");
+  folder.options.crop_mode = "center";
+  CHECK(crop_mode() == "center");
 }

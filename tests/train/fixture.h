@@ -3,12 +3,16 @@
 #define VITRINE_TESTS_TRAIN_FIXTURE_H_
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/config/config.h"
@@ -100,6 +104,45 @@ struct TrainFixture : ExtractFixture {
     write_whole(root / "train.toml", config_as_toml(options));
     return executable("vitrine-train") + " '" + (root / "train.toml").string() + "' " + more;
   }
+};
+
+/// Whole runs from a cache.
+struct RunFixture : TrainFixture {
+  RunFixture() { make_cache(); }
+
+  /// `epochs` joint epochs of four steps, from the cache.
+  TrainOptions joint(const std::string& output, double epochs = 3) const {
+    return TrainFixture::joint(TargetKind::kCache, output, epochs);
+  }
+  /// A folder of 22 images per class, more than one validation batch.
+  std::string many_images() const {
+    const std::filesystem::path folder = root / "many";
+    for (const char* name : {"ant", "bee", "cat"})
+      for (int i = 0; i < 22; ++i)
+        write_whole(folder / name / (std::to_string(i) + ".jpg"),
+                    read_whole(images / name / (std::to_string(i % 5) + ".jpg")));
+    return folder.string();
+  }
+};
+
+/// RAII: calls a function at each max pooling of a network, to act inside a forward without timing.
+class AtForward {
+ public:
+  explicit AtForward(std::function<void()> call) {
+    call_ = std::move(call);
+    handle_ = at::addGlobalCallback(at::RecordFunctionCallback(&AtForward::meet).scopes({at::RecordScope::FUNCTION}));
+  }
+  ~AtForward() { at::removeCallback(handle_); }
+  AtForward(const AtForward&) = delete;
+  AtForward& operator=(const AtForward&) = delete;
+
+ private:
+  static std::unique_ptr<at::ObserverContext> meet(const at::RecordFunction& function) {
+    if (std::string_view(function.name()) == "aten::max_pool2d") call_();
+    return nullptr;
+  }
+  static inline std::function<void()> call_;
+  at::CallbackHandle handle_;
 };
 
 /// Deep copies, unaffected by later training.

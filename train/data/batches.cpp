@@ -55,6 +55,17 @@ Batch Batch::rows(std::int64_t first, std::int64_t count) const {
   return out;
 }
 
+std::vector<Batch> Batch::parts(std::int64_t each) const {
+  std::vector<Batch> out;
+  std::int64_t count = 0;
+  for (std::int64_t first = 0; first < views(); first += count) {
+    count = std::min(each, views() - first);
+    if (count > 1 && views() - first - count == 1) ++count;
+    out.push_back(count == views() ? *this : rows(first, count));
+  }
+  return out;
+}
+
 StreamOptions BatchOptions::stream() const {
   return {.size = size,
           .seed = seed,

@@ -36,6 +36,9 @@ struct Batch {
   std::int64_t views() const { return pictures.size(0); }
   /// Views [first, first + count); they share memory with this batch.
   Batch rows(std::int64_t first, std::int64_t count) const;
+  /// All of its views in parts of `each`, the last part smaller, or one larger where it would be a single view, which
+  /// BatchNorm cannot normalise.
+  std::vector<Batch> parts(std::int64_t each) const;
 };
 
 /// The passes that a run's epochs use, ascending: all of them, and those that have every feature and attention map.

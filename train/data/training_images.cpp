@@ -76,7 +76,7 @@ std::size_t student_classes(const ImageIndex& index, const TargetShapes& shapes)
          "; they must be the same classes in the same order, or be mapped (targets.class_map, targets.class_names)");
   if (classes == 0)
     fail(
-        "the student would have no classes: the cache has no logits and its images no labels; extract logits "
+        "the student would have no classes: the targets have no logits and its images no labels; extract logits "
         "(taps.logits), or train a backbone from the features in PyTorch (tools/python/README.md)");
   return classes;
 }

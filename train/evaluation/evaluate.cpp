@@ -62,7 +62,9 @@ Evaluation::Scanned Evaluation::scanned(const ImageFolders& folder, const Decodi
 
 Evaluation::Scanned Evaluation::scanned(const ImageFolders& folder, const ModelClasses& classes,
                                         const Decoding& decoding, const StopFlag& stop) {
-  Scanned out = scanned(folder, decoding, stop);
+  ImageFolders folders = folder;
+  if (!classes.names.empty()) folders.least_classes = 1;
+  Scanned out = scanned(folders, decoding, stop);
   if (!classes.names.empty()) {
     out.index = std::make_shared<const ImageIndex>(matched(*out.index, folder.describe(), classes));
     return out;

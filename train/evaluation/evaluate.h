@@ -43,8 +43,8 @@ struct EvaluationOptions {
 /// or two batches once `stop` is set.
 class Evaluation {
  public:
-  /// A folder of class folders, matched with the model's classes by name: it may have fewer of them, in any order.
-  /// Throws Error for a class folder that the model does not know. When the model's class names are unknown, the
+  /// A folder of class folders, matched with the model's classes by name: it may have fewer of them, even one, in any
+  /// order. Throws Error for a class folder that the model does not know. When the model's class names are unknown, the
   /// folder's classes are assumed to be the model's in the order of their names, with a note; throws Error when their
   /// numbers differ.
   Evaluation(const ImageFolders& folder, const ModelClasses& classes, const EvaluationOptions& options,

@@ -10,13 +10,16 @@
 #include "common/base/error.h"
 #include "common/base/json_text.h"
 #include "common/base/progress.h"
+#include "common/base/utf8.h"
 
 namespace vitrine {
 namespace {
 
 std::string row(const std::string& name, const std::string& images, const std::string& share) {
+  constexpr std::size_t kWidth = 40;
   char buffer[160];
-  std::snprintf(buffer, sizeof buffer, "%-40.40s %9s %9s\n", name.c_str(), images.c_str(), share.c_str());
+  std::snprintf(buffer, sizeof buffer, "%s %9s %9s\n", padded(cut_at_character(name, kWidth), kWidth).c_str(),
+                images.c_str(), share.c_str());
   return buffer;
 }
 

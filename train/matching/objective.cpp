@@ -124,6 +124,8 @@ MixedLabels Objective::taught(const MixedLabels& labels) const {
 }
 
 void Objective::enter(const PhaseOptions& phase) {
+  mapped_.weights = at::Tensor();
+  mapped_views_ = 0;
   for (const auto& [name, module] : modules_) {
     module->train();
     if (phase.freeze_student || phase.freeze_batch_norm)
@@ -144,7 +146,10 @@ at::Tensor Objective::feature_loss(const NetworkOutputs& out, const Batch& batch
     }
     for (const std::uint32_t stage : mapped_.stages) stages.push_back(out.stages[stage - 1]);
     const MappedLoss mapped = mapping_->forward(stages, maps);
-    mapped_.weights = mapped.weights;
+    const std::int64_t views = maps.front().size(0);
+    mapped_views_ += views;
+    const double share = static_cast<double>(views) / static_cast<double>(mapped_views_);
+    mapped_.weights = mapped_.weights.defined() ? at::lerp(mapped_.weights, mapped.weights, share) : mapped.weights;
     return mapped.loss;
   }
   at::Tensor sum;

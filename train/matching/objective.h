@@ -42,17 +42,18 @@ class Objective {
   Objective(const ObjectiveOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
             int classes, int size, at::Device device);
 
-  /// Sets which modules learn in this phase. BatchNorm of the exits is frozen when the student's is.
+  /// Begins a step of this phase: sets which modules learn, and forgets the last step's mapped() weights. BatchNorm of
+  /// the exits is frozen when the student's is.
   void enter(const PhaseOptions& phase);
-  /// The terms that phase, targets and configuration ask for. `out`: the student's outputs for `batch`, with their
-  /// graph unless the phase freezes the student.
+  /// The terms that phase, targets and configuration ask for; called for each micro-batch of the step. `out`: the
+  /// student's outputs for `batch`, with their graph unless the phase freezes the student.
   LossTerms terms(const NetworkOutputs& out, const Batch& batch, const PhaseOptions& phase);
 
-  /// With the adaptive mapping, the mean weights of the last batch, per stage over the tracks. Else empty.
+  /// With the adaptive mapping, the mean weights over the step's views, per stage over the tracks. Else empty.
   struct Mapped {
     std::vector<std::uint32_t> stages;
     std::vector<std::string> tracks;
-    at::Tensor weights;  ///< [stages, tracks]; undefined before the first batch with features
+    at::Tensor weights;  ///< [stages, tracks]; undefined in a step without features
   };
   const Mapped& mapped() const { return mapped_; }
   /// The student's stage, 1 to 4, that each feature track is paired with, and that of attention; empty without either.
@@ -79,6 +80,7 @@ class Objective {
   std::vector<std::optional<ChannelBasis>> bases_;  // one per track
   AdaptiveMapping mapping_{nullptr};
   Mapped mapped_;
+  std::int64_t mapped_views_ = 0;  // of the step, so far
   StageExits exits_{nullptr};
   EmbeddingProjector embedding_{nullptr};
   std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>> modules_;

@@ -31,18 +31,21 @@ void check_phases(const TrainOptions& options, const TargetShapes& shapes, const
     const bool attention = student && phase->attention_term && !shapes.attention.empty() &&
                            options.loss.attention != AttentionForm::kGradientScaling;
     const bool output = student && phase->output_term && !shapes.logits.empty();
-    const bool feature = phase->feature_term && (student || phase->train_transformer);
-    if (!output && !feature && !attention && !(student && phase->label_term))
+    const bool label = student && phase->label_term;
+    const bool asked = phase->feature_term && (student || phase->train_transformer);
+    const bool feature = asked && !(shapes.features.empty() && shapes.embedding.empty());
+    if (!output && !attention && !label && !feature) {
+      if (asked && needs_maps(*phase))
+        fail("schedule.", phase->name,
+             " learns from features alone, but targets.features names no track and targets.embedding is false; name "
+             "one or set schedule.",
+             phase->name, ".epochs = 0");
       fail("schedule.", phase->name, " has nothing to learn from: its terms are off or their targets are missing",
            options.labels == Labels::kNone ? " (labels = \"none\")" : "",
            student ? "; enable a term, or set schedule."
                    : "; with freeze_student, enable feature_term and train_transformer, or set schedule.",
            phase->name, ".epochs = 0");
-    if (needs_maps(*phase) && phase->feature_term && !attention && shapes.features.empty() && shapes.embedding.empty())
-      fail("schedule.", phase->name,
-           " learns from features alone, but targets.features names no track and targets.embedding is false; name one "
-           "or set schedule.",
-           phase->name, ".epochs = 0");
+    }
     if ((needs_maps(*phase) ? passes.with_maps : passes.all).empty())
       fail("no pass is complete in every track that schedule.", phase->name,
            " needs; let vitrine-extract finish, or train without these tracks");
@@ -63,7 +66,15 @@ void check_batch_norm(const TrainOptions& options, int size) {
     if (phase->epochs > 0 && !phase->freeze_student && !phase->freeze_batch_norm)
       refuse(whole ? "batch" : "micro_batch", options.micro_batch,
              text("schedule.", phase->name, ".freeze_batch_norm = true"));
-  if (options.batch_norm_batches > 0) refuse("batch", options.batch, "batch_norm_batches = 0");
+  if (options.batch_norm_batches > 0)
+    refuse(whole ? "batch" : "micro_batch", options.micro_batch, "batch_norm_batches = 0");
+}
+
+void check_vit_size(const ModelOptions& model, int size) {
+  if (model.kind != "vit") return;
+  if (const int own = resolve(model.vit).image_size; own != size)
+    fail("the student's pictures have ", size, " pixels a side, but its ViT takes ", own,
+         "; set size (0: the plan's image_size) and model.vit.image_size to the same number");
 }
 
 void check_finite(const Tensors& tensors, std::uint64_t steps, const PhaseOptions& phase) {

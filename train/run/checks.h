@@ -24,6 +24,9 @@ void check_phases(const TrainOptions& options, const TargetShapes& shapes, const
 /// `size`: side of the student's pictures.
 void check_batch_norm(const TrainOptions& options, int size);
 
+/// Throws Error for a ViT of another size than its pictures. `size`: their side.
+void check_vit_size(const ModelOptions& model, int size);
+
 /// Throws Error when one of the tensors has a value that is not finite. `steps`: done, the last of them in `phase`.
 /// Synchronises with a GPU.
 void check_finite(const Tensors& tensors, std::uint64_t steps, const PhaseOptions& phase);

@@ -64,7 +64,6 @@ int dry_run(const TrainOptions& options) {
 
 // `command`: the command line as typed.
 int train(const TrainOptions& options, std::string command) {
-  if (options.restart) command += " --set restart=false";
   if (const auto before = finished_run(options)) {
     tell(options, *before);
     return 0;
@@ -77,12 +76,13 @@ int train(const TrainOptions& options, std::string command) {
       tell(options, result);
       return 0;
     }
+    if (options.restart) command += " --set restart=false";  // the earlier run has been moved aside
     if (!stop) command += " --set max_steps=0";
     std::printf("stopped after step %llu of %llu\nto resume: %s\n", static_cast<unsigned long long>(result.steps),
                 static_cast<unsigned long long>(trainer.steps()), command.c_str());
     return stop ? kStoppedExitCode : 0;
   } catch (const Stopped& stopped) {
-    std::printf("%s, before the first step\nto resume: %s\n", stopped.what(), command.c_str());
+    std::printf("%s; nothing was written\nto resume: %s\n", stopped.what(), command.c_str());
     return kStoppedExitCode;
   }
 }

@@ -22,6 +22,8 @@
 #include "train/evaluation/agreement.h"
 #include "train/evaluation/evaluate.h"
 #include "train/run/checkpoint.h"
+#include "train/run/checks.h"
+#include "train/run/provenance.h"
 #include "train/student/network.h"
 #include "train/student/weights_record.h"
 
@@ -188,14 +190,19 @@ Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::pat
   const at::Device device = select_device(given.device);
   if (given.threads > 0) at::set_num_threads(static_cast<int>(given.threads));
   const StudentFile student = open_weights(checkpoint, configured);
-  const TrainOptions options = student.record ? as_recorded(given, *student.record, student.file, overrides) : given;
+  TrainOptions options = student.record ? as_recorded(given, *student.record, student.file, overrides) : given;
   const PrecisionScope precision(options.precision, device, "precision");
   check(student, options);
+  if (!options.targets.teacher.file().empty()) {
+    Allowance allowance(options.allow);
+    options.targets.teacher = evaluation_teacher(options.targets, allowance);
+  }
   const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
                                     std::max<std::size_t>(usual, options.workers));
   const bool labelled = options.labels != Labels::kNone;
   const EvaluationOptions how = options.evaluation_options(picture_size(options));
+  check_vit_size(options.model, how.size);
   const auto classes = static_cast<std::size_t>(student.classes());
   const ModelClasses known{student.record ? student.record->classes : std::vector<std::string>(), classes,
                            student.file};

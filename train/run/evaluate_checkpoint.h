@@ -22,9 +22,9 @@ namespace vitrine {
 /// defaults do not count as different, except those in `overrides` ("key=value", given explicitly). A file without a
 /// record is evaluated with `options`, or refused if `configured` is false (no configuration was given). Labels are
 /// matched as by Evaluation. When options.targets.teacher.weights names a teacher, the report has the agreement with
-/// it, on its own crops of the same images. With labels = "none" the folder holds any images and the report has
-/// agreement only. Throws Error when anything does not fit or there is nothing to report, and Stopped once `stop` is
-/// set.
+/// it, on its own crops of the same images; what its options leave empty is as in its cache (evaluation_teacher()).
+/// With labels = "none" the folder holds any images and the report has agreement only. Throws Error when anything does
+/// not fit or there is nothing to report, and Stopped once `stop` is set.
 Report evaluate_checkpoint(const TrainOptions& options, const std::filesystem::path& checkpoint, bool configured = true,
                            const std::vector<std::string>& overrides = {}, const StopFlag& stop = never_stop());
 

@@ -42,7 +42,10 @@ Evaluator::Evaluator(const TrainOptions& options, const ModelClasses& classes, c
 }
 
 void Evaluator::begin(Checkpoint& state) const {
-  if (!validation_) return;
+  if (!validation_) {  // else steps without a validation would end with the scores of earlier weights
+    state.validation.reset(), state.agreement.reset();
+    return;
+  }
   const std::string images = validation_->index().hash();
   if (!state.validation_images.empty() && state.validation_images != images) {
     const std::filesystem::path best = RunFiles(options_.output).best_weights();
@@ -79,6 +82,12 @@ double Evaluator::score(Student& student, Checkpoint& state, ValidationMetrics& 
   metrics.top5 = state.validation->top5;
   metrics.loss = loss.item<double>() / static_cast<double>(metrics.images);
   return state.validation->top1;
+}
+
+void Evaluator::score_last(Student& student, Checkpoint& state, const StopFlag& stop) const {
+  if (!validation_) return;
+  ValidationMetrics not_logged;
+  score(student, state, not_logged, stop);
 }
 
 bool Evaluator::validate(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, RunLog& log,

@@ -31,8 +31,8 @@ class Evaluator {
   const Evaluation* validation() const { return validation_ ? &*validation_ : nullptr; }
   const Evaluation* test() const { return test_ ? &*test_ : nullptr; }
 
-  /// Call before the first step: renames best weights that were selected on other validation images, and removes the
-  /// scores on these from `state`.
+  /// Call before the first step: renames best weights that were selected on other validation images. Removes from
+  /// `state` the scores on these, and without validation images those of the weights so far.
   void begin(Checkpoint& state) const;
 
   /// Validates the student (its averaged weights, if there is an average) and writes exported/best.safetensors when
@@ -40,6 +40,10 @@ class Evaluator {
   /// for messages. Leaves the network in evaluation mode. Returns false, with nothing changed, once `stop` is set.
   bool validate(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, RunLog& log,
                 const StopFlag& stop) const;
+
+  /// Sets the scores in `state` to those of the network as it is, without selecting or logging: its statistics have
+  /// changed since the last validation. Throws Stopped once `stop` is set.
+  void score_last(Student& student, Checkpoint& state, const StopFlag& stop) const;
 
  private:
   double score(Student& student, Checkpoint& state, ValidationMetrics& metrics, const StopFlag& stop) const;

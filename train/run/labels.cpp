@@ -43,7 +43,8 @@ void describe_labels(const TrainOptions& options, const ImageIndex& index, const
       note(text("warning: validation = \"", options.validation,
                 "\" is not used: without labels, agreement with the teacher is measured there; set "
                 "targets.teacher.weights to the file of ",
-                teacher.name, " (SHA-256 ", teacher.weights_sha256.substr(0, 8), "...), the cache has its other keys"));
+                teacher.name, " (SHA-256 ", teacher.weights_sha256.substr(0, 8),
+                "...), whose other keys the cache has"));
     } else if (options.selection() == Select::kLast) {
       note(
           "no best checkpoint is selected: that needs validation images, and targets.teacher.weights for agreement "

@@ -30,7 +30,7 @@ struct LearningEvidence {
 };
 
 struct LearningFinding {
-  std::string kind;      ///< "nothing learnt", ...: one word for all sentences that differ in numbers only
+  std::string kind;      ///< "did nothing", ...: one word for all sentences that differ in numbers only
   std::string sentence;  ///< without the phase
   bool problem = false;  ///< else it says how learning goes
 };

@@ -6,10 +6,12 @@
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/base/json_difference.h"
 #include "common/base/lines.h"
 #include "common/base/progress.h"
+#include "common/cache/cache.h"
 #include "common/cache/shard_directory.h"
 #include "common/cache/track.h"
 #include "common/teacher/open_teacher.h"
@@ -178,6 +180,23 @@ TeacherOptions check_evaluation_teacher(const TrackInfo& track, const TeacherOpt
           Difference::kPreprocessing, "set targets.teacher.mean and targets.teacher.std as the cache has them",
           allowance);
   return filled;
+}
+
+TeacherOptions evaluation_teacher(const TargetOptions& targets, Allowance& allowance) {
+  const TeacherOptions& teacher = targets.teacher;
+  if (targets.source != TargetKind::kCache || targets.cache.empty()) return teacher;
+  if (!path_exists(targets.cache)) {
+    note(text(targets.cache, ": is gone, so what targets.teacher leaves empty is as the teacher's own files say"));
+    return teacher;
+  }
+  const Cache cache(targets.cache);
+  const std::string sha256 = teacher_sha256(teacher.file(), teacher.zero_shot);
+  const auto made = std::ranges::find_if(
+      cache.tracks(), [&](const TrackInfo& track) { return track.teacher.weights_sha256 == sha256; });
+  if (made == cache.tracks().end()) return teacher;
+  TeacherOptions out = check_evaluation_teacher(*made, teacher, allowance);
+  if (out.name.empty()) out.name = made->teacher.name;
+  return out;
 }
 
 std::vector<std::pair<std::string, TrackInfo>> by_name(const std::vector<TrackInfo>& tracks) {

@@ -12,6 +12,7 @@
 
 #include "common/cache/track.h"
 #include "common/teacher/teacher.h"
+#include "train/targets/target_options.h"
 
 namespace vitrine {
 
@@ -62,6 +63,10 @@ void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInf
 /// Compares the teacher used for agreement (targets.teacher) with the one that made `track`. Throws Error. Returns the
 /// options of the former, with empty ones filled in from `track`.
 TeacherOptions check_evaluation_teacher(const TrackInfo& track, const TeacherOptions& teacher, Allowance& allowance);
+
+/// targets.teacher for an evaluation after training: as above with the track that its weights made, where the targets
+/// are a cache's that has one; else as it is. A cache that is gone is noted.
+TeacherOptions evaluation_teacher(const TargetOptions& targets, Allowance& allowance);
 
 /// The keys of a run's tracks in its checkpoint: track.name(), or for a second track of that name its directory.
 std::vector<std::pair<std::string, TrackInfo>> by_name(const std::vector<TrackInfo>& tracks);

@@ -74,6 +74,8 @@ std::string meaningful_settings(const TrainOptions& options) {
   for (const auto& [key, value] : settings_of(config_as_toml(options))) {
     if (std::ranges::find(kFree, key) != std::end(kFree)) continue;
     if (key == "threads" && options.device != "cpu") continue;
+    // A cache's teacher is asked for agreement only, and compared with the cache's (provenance.h).
+    if (key.starts_with("targets.teacher.") && options.targets.source == TargetKind::kCache) continue;
     // A live teacher's weights are compared as part of the checkpoint's tracks (provenance.h).
     if ((key == "targets.teacher.weights" || key == "targets.teacher.module" || key == "targets.teacher.zero_shot") &&
         options.targets.source == TargetKind::kTeacher)

@@ -16,7 +16,8 @@ TrainOptions as_run(TrainOptions options);
 /// The settings that affect what a run computes, one "key = value" in TOML per line. Excludes paths and logging
 /// options, and on a GPU the number of threads, which has no effect there. threads = 0 stays 0, so that a run can
 /// resume with another number of cores. Weights and class maps are given by their SHA-256, except a live teacher's
-/// weights, which its tracks record (provenance.h). Throws Error for a file that cannot be read.
+/// weights, which its tracks record, and a cache's teacher, which is only compared with the cache's (provenance.h).
+/// Throws Error for a file that cannot be read.
 std::string meaningful_settings(const TrainOptions& options);
 
 struct SettingDifference {

@@ -3,7 +3,6 @@
 #include <torch/nn/module.h>
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -46,10 +45,10 @@ bool Step::too_few(const Batch& batch) const {
 Step::Result Step::make(const Batch& whole, const SchedulePoint& point, std::uint64_t number, bool read_loss) {
   Result out;
   out.loss = std::numeric_limits<double>::quiet_NaN();
-  if (too_few(whole)) return out;
   const PhaseOptions& phase = *point.phase;
-  student_.train_mode(phase.freeze_student, phase.freeze_batch_norm);
   objective_.enter(phase);
+  if (too_few(whole)) return out;
+  student_.train_mode(phase.freeze_student, phase.freeze_batch_norm);
   Batch batch = whole;
   for (std::size_t t = 0; t < batch.features.size(); ++t)
     batch.features[t] = with_noise(whole.features[t], options_.feature_noise, options_.seed, t, number);
@@ -66,23 +65,18 @@ Step::Result Step::make(const Batch& whole, const SchedulePoint& point, std::uin
 
 // Accumulates the gradients of the batch's loss over its micro-batches.
 LossTerms Step::backward(const Batch& batch, const PhaseOptions& phase, const LossWeights& weights, bool observed) {
-  const std::int64_t views = batch.views();
   LossTerms sum;
-  std::int64_t each = 0;
-  for (std::int64_t first = 0; first < views; first += each) {
-    each = std::min<std::int64_t>(options_.micro_batch, views - first);
-    if (each > 1 && views - first - each == 1) ++each;  // BatchNorm cannot normalise a single view
-    const Batch micro = each == views ? batch : batch.rows(first, each);
+  for (const Batch& micro : batch.parts(options_.micro_batch)) {
     NetworkOutputs out;
     {
       const at::AutoGradMode graph(!phase.freeze_student);
       out = student_.forward(micro.pictures);
     }
-    const double share = static_cast<double>(each) / static_cast<double>(views);
+    const double share = static_cast<double>(micro.views()) / static_cast<double>(batch.views());
     const LossTerms terms = objective_.terms(out, micro, phase);
     if (observed && !phase.freeze_student) statistics_->add(out, micro.logits);
     at::Tensor loss = combine(terms, options_.loss, weights);
-    if (each < views) loss = loss * share;
+    if (micro.views() < batch.views()) loss = loss * share;
     (scaler_ ? scaler_->scaled(loss) : loss).backward();
     sum.add(terms, share);
   }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
@@ -104,8 +105,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
       classes_(student_classes(*images_.index, source_->shapes())),
       student_(seeded_student(options_, size_, classes_, device_, *images_.index)),
       views_(options_.folders(), images_.index, source_->plan().options().image_size, images_.bad) {
-  options_.decoding = images_.index->decoding;    // with a cache, its own
-  auto settings = meaningful_settings(options_);  // before the evaluation teacher's keys are filled in
+  options_.decoding = images_.index->decoding;  // with a cache, its own
   check_provenance();
   choose_algorithms(options_.deterministic, options_.targets.source != TargetKind::kTeacher, device_,
                     process_environment());
@@ -118,11 +118,12 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
   steps_ = phase_bounds(options_.schedule, batches_->steps_per_epoch()).back();
   check_phases(options_, source_->shapes(), passes_);
   check_batch_norm(options_, size_);
+  check_vit_size(options_.model, size_);
   objective_ = std::make_unique<Objective>(options_.objective_options(), source_->shapes(), student_.network().widths(),
                                            static_cast<int>(classes_), size_, device_);
   step_ = std::make_unique<Step>(step_options(options_), student_, *objective_);
   if (resumed_) restore();
-  state_.checkpoint.settings = std::move(settings);
+  state_.checkpoint.settings = meaningful_settings(options_);
   state_.checkpoint.plan_hash = source_->plan().hash();
   state_.checkpoint.passes = passes_;
   state_.checkpoint.tracks.clear();  // a resumed run's may be gone by now
@@ -320,17 +321,21 @@ TrainResult Trainer::result_after(std::uint64_t steps) const {
   return result;
 }
 
-// Re-estimates BatchNorm's statistics for the final weights, over the run's first batches.
+// Re-estimates BatchNorm's statistics for the final weights, over the micro-batches of the run's first batches.
 void Trainer::reestimate_batch_norm(const StopFlag& stop) {
   batches_->start(0);
   std::uint64_t left = std::min<std::uint64_t>(options_.batch_norm_batches, steps_);
+  std::vector<Batch> parts;  // of the present batch
+  std::size_t used = 0;
   student_.reestimate_batch_norm([&]() -> at::Tensor {
-    while (left-- > 0) {
+    for (; used == parts.size() && left > 0; --left) {
       throw_if_stopped(stop, "while BatchNorm's statistics were re-estimated");
       const Batch batch = next_batch();
-      if (!step_->too_few(batch) && (batch.views() > 1 || options_.batch == 1)) return batch.pictures;
+      if (step_->too_few(batch)) continue;
+      parts = batch.parts(options_.micro_batch);
+      used = 0;
     }
-    return {};
+    return used < parts.size() ? parts[used++].pictures : at::Tensor();
   });
   batches_->stop();
 }
@@ -343,6 +348,10 @@ void Trainer::evaluate_weights(const Evaluator& evaluator, TrainResult& result, 
     add_left_out_of(*images, options_.output);
     return accuracy;
   };
+  if (options_.batch_norm_batches > 0) {  // the last validation was with other statistics
+    evaluator.score_last(student_, state_.checkpoint, stop);
+    result.take_scores(state_.checkpoint);
+  }
   if (path_exists(RunFiles(options_.output).best_weights())) {
     const StoredStudent best = read_student(options_.output, WeightsChoice::kBest);
     result.of_best = !same_weights(best.weights, student_.weights());

@@ -44,8 +44,9 @@ class Trainer {
   /// Trains to the schedule's end, options.max_steps or `stop`. Writes the files of run_files.h into options.output:
   /// the best weights unless options.selection() is kLast, the last weights and the summary at the end; files of
   /// weights carry a record (weights_record.h). Validation, best and last weights use the moving average if there is
-  /// one, the last with re-estimated BatchNorm statistics if batch_norm_batches is set; the checkpoint holds the raw
-  /// training state. A run that was finished before returns its earlier result and writes nothing.
+  /// one, the last with re-estimated BatchNorm statistics if batch_norm_batches is set, with which they are validated
+  /// once more; the checkpoint holds the raw training state. A run that was finished before returns its earlier result
+  /// and writes nothing.
   ///
   /// `stop` may be set at any time, by any thread. It is checked between two steps and between two batches of
   /// everything else. While the validation and test images are scanned and the teacher runs on them, before anything is

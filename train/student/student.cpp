@@ -40,11 +40,13 @@ void Student::updated() {
 void Student::reestimate_batch_norm(const std::function<at::Tensor()>& next) {
   const at::NoGradGuard no_grad;
   network_.train_mode(false);
+  at::Tensor pictures = next();
+  if (!pictures.defined()) return;
   for (const BatchNorm2dPtr& norm : network_.batch_norms()) {
     norm->reset_running_stats();
     norm->options.momentum(std::nullopt);  // the cumulative mean over all batches
   }
-  for (at::Tensor pictures = next(); pictures.defined(); pictures = next()) forward(pictures);
+  for (; pictures.defined(); pictures = next()) forward(pictures);
 }
 
 Student::Averaged::Averaged(Student& student) : average_(student.average()) {

@@ -50,7 +50,8 @@ class Student {
   void updated();
 
   /// Sets BatchNorm's running statistics to the mean over the batches of pictures that `next` returns, until it returns
-  /// an undefined one. An exception from `next` leaves the statistics of the batches so far. Ends in training mode.
+  /// an undefined one; keeps them if the first is. An exception from `next` leaves the statistics of the batches so
+  /// far. Ends in training mode.
   void reestimate_batch_norm(const std::function<at::Tensor()>& next);
 
   /// RAII: while it lives, the network has its averaged weights, if there is an average. Used for evaluation and for

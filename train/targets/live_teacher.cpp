@@ -22,7 +22,7 @@ LiveTeacher::LiveTeacher(const SourceSettings& settings, std::shared_ptr<const I
       teacher_(settings.targets.teacher, settings.targets.taps),
       tracks_(teacher_.tracks(plan())),
       through_codec_(settings.targets.through_codec) {
-  logits_ = find("logits", teacher_.classes() > 0);
+  logits_ = find("logits", teacher_.classes() > 0 && settings.targets.taps.logits);
   embedding_ = find("embedding", settings.targets.embedding);
   for (const std::string& name : feature_tracks(settings.targets.features)) features_.push_back(find(name, true));
   attention_ = find(settings.targets.attention, !settings.targets.attention.empty());
@@ -89,7 +89,8 @@ int LiveTeacher::find(const std::string& name, bool wanted) const {
     if (tracks_[t].name() == name) return static_cast<int>(t);
     there += (t > 0 ? ", " : "") + tracks_[t].name();
   }
-  fail("targets: the live teacher has no track ", name, " (it has ", there, "); name its block in targets.taps");
+  fail("targets: the live teacher has no track ", name, " (it has ", there, "); ",
+       name == "embedding" ? "set targets.taps.embedding = true" : "name its block in targets.taps");
 }
 
 // Computes the same bases as vitrine-extract.

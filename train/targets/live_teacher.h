@@ -38,7 +38,8 @@ class LiveTeacher : public TargetSource {
   std::vector<Recipe> recipes(GroupKey key) const override { return views_.recipes(key); }
   std::optional<std::uint64_t> picture_hash(GroupKey) const override { return std::nullopt; }
   bool needs_pictures() const override { return true; }
-  /// Runs the teacher; calls are serialised. With through_codec, bit-equal to reading the same track from a cache.
+  /// Runs the teacher; on a GPU one call at a time. With through_codec, bit-equal to reading the same track from a
+  /// cache.
   GroupTargets targets(GroupKey key, std::span<const Recipe> recipes,
                        std::span<const std::uint8_t> pictures) const override;
 

@@ -34,7 +34,7 @@ void describe(const MappedTargets& targets, const ViewMaker& views) {
   const ClassMap& map = targets.map();
   note(text("class map: ", map.teacher_classes() - map.dropped(), " of the teacher's ", map.teacher_classes(),
             " classes are ", map.columns().size(), " of the student's ", map.student_classes()));
-  if (map.dropped() > 0)
+  if (map.dropped() > 0 && !targets.passes(false).empty())
     note(text("class map: ", map.dropped(), " classes of the teacher have no counterpart; their ",
               100 * targets.dropped_probability(kGroups, views),
               " % of its probability (mean of the first groups) are left out, and the others' rescaled"));

@@ -35,7 +35,7 @@ class MappedTargets : public TargetSource {
 
   const ClassMap& map() const { return map_; }
   /// The teacher's probability of classes without a counterpart (at temperature 1), averaged over the first `groups`
-  /// groups of the first pass. `views` makes their pictures if the source needs them.
+  /// groups of the first pass, which there must be. `views` makes their pictures if the source needs them.
   double dropped_probability(std::uint32_t groups, const ViewMaker& views) const;
 
  private:

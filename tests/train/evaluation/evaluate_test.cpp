@@ -144,6 +144,18 @@ TEST_CASE("classes without images are counted, and at most three of them named")
   CHECK(words({0, 0, 0, 0, 0}) == "5 of the model's 5 classes have no image here: a, b, c and 2 more");
 }
 
+TEST_CASE("the table of classes cuts and pads their names by characters") {
+  Report report;
+  const std::string longest(39, 'a');
+  report.classes = {longest + "\xC3\xA9", "caf\xC3\xA9"};
+  report.metrics.emplace(2);
+  report.metrics->add(at::eye(2), at::tensor({0, 1}, at::kLong), {});
+  const std::string table = as_text(report);
+  CAPTURE(table);
+  CHECK(has(table, "\n" + longest + "          1 "));
+  CHECK(has(table, "\ncaf\xC3\xA9" + std::string(36, ' ') + "         1 "));
+}
+
 TEST_CASE(
     "labels are matched by class name: a subset in any order is accepted, and an unknown class is refused by name") {
   const EvaluateFixture fixture;
@@ -165,6 +177,10 @@ TEST_CASE(
   CHECK(has(words, "\n1 of the model's 3 classes has no image here: ant\n\n"));
   for (const char* name : {"bee", "cat"}) CHECK(right(some, name) == right(all, name));
   CHECK(some.at("top1").get<double>() == doctest::Approx((right(all, "bee") + right(all, "cat")) / 10.0));
+  fixture.copy_class("cat", "only/cat");
+  const auto only = fixture.evaluated(evaluate + fixture.quoted("only"));
+  CHECK(only.at("images") == 5);
+  CHECK(right(only, "cat") == right(all, "cat"));
   // The same number of classes, with other names.
   fixture.copy_class("ant", "strange/ant");
   fixture.copy_class("bee", "strange/wasp");

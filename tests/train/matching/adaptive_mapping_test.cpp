@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "tests/support/testing.h"
 #include "tests/train/gradients.h"
+#include "train/matching/objective.h"
 
 using namespace vitrine;
 using vitrine::testing::gradient_error;
@@ -101,4 +102,38 @@ TEST_CASE("maps of other shapes than the module was made for are refused") {
   CHECK_THROWS_WITH_AS(mapping->forward({normal({2, 4, 2, 2}, 1)}, {normal({2, 2, 2, 2}, 2), normal({2, 4, 2, 2}, 2)}),
                        doctest::Contains("student"), Error);
   CHECK_THROWS_AS(AdaptiveMapping(std::vector<std::int64_t>{}, std::vector<std::int64_t>{1}), std::logic_error);
+}
+
+TEST_CASE("a step's weights are the mean over its micro-batches, and a step without features has none") {
+  ObjectiveOptions options;
+  options.transformer.mapping = Mapping::kAdaptive;
+  options.transformer.direction = Direction::kStudentToTeacher;
+  options.transformer.stages = {3, 4};
+  options.features = "features.0, features.1";
+  TargetShapes shapes;
+  shapes.features = {{4, 2, 2}, {6, 2, 2}};
+  shapes.bases = {nullptr, nullptr};
+  at::manual_seed(1);
+  Objective objective(options, shapes, {8, 16, 32, 64}, 3, 32, at::kCPU);
+  const std::vector<at::Tensor> stages{at::randn({5, 8, 8, 8}), at::randn({5, 16, 4, 4}), at::randn({5, 32, 2, 2}),
+                                       at::randn({5, 64, 1, 1})};
+  Batch batch;
+  batch.features = {at::randn({5, 4, 2, 2}), at::randn({5, 6, 2, 2})};
+  PhaseOptions phase;
+  phase.feature_term = true;
+  phase.output_term = phase.attention_term = phase.label_term = false;
+  const auto add = [&](std::int64_t first, std::int64_t count) {
+    NetworkOutputs out;
+    for (const at::Tensor& stage : stages) out.stages.push_back(stage.narrow(0, first, count));
+    objective.terms(out, batch.rows(first, count), phase);
+  };
+  objective.enter(phase);
+  add(0, 5);
+  const at::Tensor whole = objective.mapped().weights;
+  objective.enter(phase);
+  CHECK_FALSE(objective.mapped().weights.defined());
+  add(0, 2);
+  CHECK_FALSE(at::allclose(objective.mapped().weights, whole));
+  add(2, 3);
+  CHECK(at::allclose(objective.mapped().weights, whole, 1e-5, 1e-6));
 }

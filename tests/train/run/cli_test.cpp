@@ -284,17 +284,37 @@ TEST_CASE("the screen counts in English, and has shares with two digits") {
       std::regex_search(evaluated.output, std::regex("epoch 1, joint: top-1 \\d+\\.\\d\\d %, top-5 \\d+\\.\\d\\d %")));
 }
 
-TEST_CASE("every stop signal saves a checkpoint, exits with 130 and prints the exact command that resumes") {
+TEST_CASE("every stop signal while nothing is written yet exits with 130 and prints the command as it was") {
   const CliFixture fixture;
-  const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"), {"restart=true"});
+  const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"));
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
     CAPTURE(signal);
     const CommandResult stopped = vitrine::testing::run_with_pending(signal, line, fixture.root / "log.txt");
     CAPTURE(stopped.output);
     CHECK(stopped.exit_code == 130);
-    CHECK(has(stopped.output, "before the first step"));
-    CHECK(has(command_that_goes_on(stopped.output), "--set restart=true --set restart=false"));
+    CHECK(has(stopped.output, "; nothing was written\n"));
+    CHECK_FALSE(std::filesystem::exists(fixture.root / "run"));
+    CHECK_FALSE(has(command_that_goes_on(stopped.output), "--set"));
   }
+}
+
+TEST_CASE("the command that resumes a restart moves the earlier run aside exactly once") {
+  const CliFixture fixture;
+  REQUIRE(fixture.train({"max_steps=3"}).exit_code == 0);
+  const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"), {"restart=true", "max_steps=1"});
+  const CommandResult early = vitrine::testing::run_with_pending(SIGINT, line, fixture.root / "log.txt");
+  CAPTURE(early.output);
+  REQUIRE(early.exit_code == 130);
+  CHECK_FALSE(std::filesystem::exists(fixture.root / "run.old"));
+  const CommandResult restarted = vitrine::testing::run(command_that_goes_on(early.output));
+  CAPTURE(restarted.output);
+  CHECK(has(restarted.output, "stopped after step 1 of 20"));
+  CHECK(std::filesystem::exists(fixture.root / "run.old/checkpoints/checkpoint-3.safetensors"));
+  const CommandResult ended = vitrine::testing::run(command_that_goes_on(restarted.output));
+  CAPTURE(ended.output);
+  CHECK(ended.exit_code == 0);
+  CHECK(has(ended.output, "resuming after step 1 of 20"));
+  CHECK_FALSE(std::filesystem::exists(fixture.root / "run.old.2"));
 }
 
 TEST_CASE("a checkpoint of either kind is evaluated: per class, calibration, and agreement with its teacher") {

@@ -12,6 +12,7 @@
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
 #include "train/run/checkpoint.h"
+#include "train/run/evaluate_checkpoint.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
@@ -163,6 +164,34 @@ TEST_CASE(
     options.select = Select::kTop1;
     CHECK_NOTHROW(trained(options));
   }
+}
+
+TEST_CASE("an evaluation asks the teacher with the preprocessing of its cache, as training does") {
+  const ProvenanceFixture fixture;
+  const std::vector<double> mean{0.9, 0.1, 0.8};
+  fixture.make_cache({"teacher.mean=[0.9, 0.1, 0.8]", "teacher.crop_pct=0.4"});
+  TrainOptions options = fixture.run("run");
+  options.targets.teacher.weights = fixture.weights.string();  // the only key, also of its two heads
+  options.validation = options.images;
+  options.select = Select::kAgreement;
+  trained(options);
+  const double agreement = summary_of(options).at("validation_agreement");
+  CHECK(*evaluate_checkpoint(options, options.output).agreement == doctest::Approx(agreement));
+
+  Allowance nothing("");
+  const TeacherOptions filled = evaluation_teacher(options.targets, nothing);
+  CHECK(filled.mean == mean);
+  CHECK(filled.crop_pct == 0.4);
+  CHECK(filled.structure != nullptr);
+  CHECK(filled.name == "small");
+  // Another teacher, or a cache that is gone, says nothing.
+  TargetOptions other = options.targets, gone = options.targets;
+  other.teacher.weights = fixture.other_weights.string();
+  gone.cache += "-moved";
+  for (const TargetOptions& targets : {other, gone}) CHECK(evaluation_teacher(targets, nothing).mean.empty());
+  // Its own keys are held against the cache's.
+  options.targets.teacher.mean = {0.5, 0.5, 0.5};
+  CHECK(has(message_of([&] { evaluate_checkpoint(options, options.output); }), "--allow preprocessing"));
 }
 
 TEST_CASE("allowed pictures that differ from the teacher's are counted once each, also across stops") {

@@ -2,11 +2,15 @@
 
 #include <cmath>
 
+#include "tests/support/message.h"
 #include "tests/train/fixture.h"
+#include "train/run/evaluate_checkpoint.h"
 
 using namespace vitrine;
 using vitrine::testing::copies;
 using vitrine::testing::differences;
+using vitrine::testing::has;
+using vitrine::testing::message_of;
 using vitrine::testing::read_log;
 using vitrine::testing::trained;
 using vitrine::testing::TrainFixture;
@@ -49,6 +53,22 @@ TEST_CASE("ResNet-18 and ResNet-50 train on logits alone and on all targets") {
       CHECK(std::filesystem::exists(std::filesystem::path(options.output) / "exported/last.safetensors"));
       CHECK(std::filesystem::exists(std::filesystem::path(options.output) / "summary.json"));
     }
+}
+
+TEST_CASE("a ViT whose size is not the pictures' is refused before training, and by an evaluation, with both keys") {
+  const TrainFixture fixture;
+  TrainOptions options = fixture.options(TargetKind::kNone, "run");
+  options.model.kind = "vit";
+  options.model.vit = TrainFixture::vit();
+  options.size = 48;
+  const char* const refused =
+      "the student's pictures have 48 pixels a side, but its ViT takes 32; set size (0: the plan's image_size) and "
+      "model.vit.image_size to the same number";
+  CHECK(has(message_of([&] { Trainer trainer(options); }), refused));
+  options.test = options.images;
+  CHECK(has(message_of([&] { evaluate_checkpoint(options, fixture.weights); }), refused));
+  options.size = 0;
+  CHECK_NOTHROW(Trainer(options).check(never_stop()));
 }
 
 TEST_CASE("best weights come from the best validation; a ViT trains from labels; its weights can start another run") {

@@ -1,18 +1,24 @@
+#include <tbb/global_control.h>
 #include <ATen/ATen.h>
+
+#include <thread>
 
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
 
 using namespace vitrine;
 
+using vitrine::testing::AtForward;
 using vitrine::testing::copies;
 using vitrine::testing::differences;
 using vitrine::testing::has;
 using vitrine::testing::message_of;
 using vitrine::testing::read_log;
 using vitrine::testing::read_whole;
+using vitrine::testing::RunFixture;
 using vitrine::testing::trained;
 using vitrine::testing::TrainFixture;
+using vitrine::testing::write_whole;
 
 namespace {
 
@@ -193,6 +199,20 @@ TEST_CASE("a phase in which nothing can learn is refused before training") {
     align.train_transformer = false;
     CHECK(has(refusal(), refused));
   }
+  SUBCASE("no targets and no label term") {
+    options = fixture.joint(TargetKind::kNone, "run");
+    options.schedule.joint.label_term = false;
+    CHECK(has(refusal(), "schedule.joint has nothing to learn from"));
+  }
+  SUBCASE("attention that only scales gradients, without logits and without the label term") {
+    fixture.make_cache({"teacher.name=bare", "taps.logits=false"});
+    options = fixture.joint(TargetKind::kCache, "run");
+    options.targets.cache_teacher = "bare";
+    options.targets.features = "";
+    options.loss.attention = AttentionForm::kGradientScaling;
+    options.schedule.joint.label_term = false;
+    CHECK(has(refusal(), "schedule.joint has nothing to learn from"));
+  }
   CHECK_FALSE(std::filesystem::exists(options.output));
 }
 
@@ -274,7 +294,7 @@ TEST_CASE("resuming needs the same settings and an undamaged checkpoint; paths m
     const auto path = fixture.root / "run/checkpoints/checkpoint-5.safetensors";
     std::string bytes = read_whole(path);
     bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
-    vitrine::testing::write_whole(path, bytes);
+    write_whole(path, bytes);
     CHECK(has(message_of([&] { trained(options); }), "damaged"));
   }
   SUBCASE("images and cache moved, other workers") {
@@ -285,4 +305,73 @@ TEST_CASE("resuming needs the same settings and an undamaged checkpoint; paths m
     options.workers = 1;
     CHECK_NOTHROW(trained(options, 6));
   }
+}
+
+TEST_CASE("a phase that learns only from attention uses only passes that have it") {
+  const RunFixture fixture;
+  REQUIRE(fixture.extract("cache", {"first_pass=2", "passes=6", "taps.features=[]", "taps.attention=[]"}).exit_code ==
+          0);
+  TrainOptions options = fixture.joint("run", 4);
+  PhaseOptions& phase = options.schedule.joint;
+  phase.output_term = phase.feature_term = phase.label_term = false;
+  trained(options);
+  const auto log = read_log(options);
+  REQUIRE(log.at("attention").size() == 16);
+  for (const std::string& attention : log.at("attention")) CHECK(std::stod("0" + attention) > 0);
+}
+
+TEST_CASE("BatchNorm of the exits is frozen with the student's") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  options.loss.exits_weight = 1;
+  options.schedule.joint.freeze_batch_norm = true;
+  Trainer trainer(options);
+  const Tensors before = copies(trainer.state());
+  trainer.run(never_stop());
+  const Tensors after = copies(trainer.state());
+  std::size_t statistics = 0, weights = 0;
+  for (const auto& [name, tensor] : before) {
+    if (!name.starts_with("exits.")) continue;
+    const bool statistic = has(name, "running_") || has(name, "num_batches");
+    (statistic ? statistics : weights) += 1;
+    CHECK(at::equal(tensor, after.at(name)) == statistic);
+  }
+  CHECK(statistics > 0);
+  CHECK(weights > 0);
+}
+
+TEST_CASE("BatchNorm of a single value is refused before training, with the key to change") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  const auto refusal = [&] { return message_of([&] { trained(options); }); };
+  options.batch = 1;
+  CHECK(has(refusal(), "size = 32 leaves layer4 a single position, and batch = 1 a single view: BatchNorm needs more"));
+  options.batch = 4;
+  options.micro_batch = 1;
+  CHECK(has(refusal(), "set micro_batch = 2 or more, size = 33 or more, or schedule.joint.freeze_batch_norm = true"));
+  CHECK_FALSE(std::filesystem::exists(options.output));
+  SUBCASE("frozen") {
+    options.schedule.joint.freeze_batch_norm = true;
+    options.batch_norm_batches = 1;
+    CHECK(has(refusal(), "micro_batch = 1 a single view"));
+    CHECK(has(refusal(), "or batch_norm_batches = 0"));
+    options.batch_norm_batches = 0;
+  }
+  SUBCASE("one pixel more") {
+    options.size = 33;
+  }
+  CHECK(refusal() == "");
+}
+
+TEST_CASE("more workers than cores are allowed") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  options.workers = std::thread::hardware_concurrency() + 3;
+  std::size_t seen = 0;
+  {
+    const AtForward at_forward(
+        [&] { seen = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism); });
+    trained(options);
+  }
+  CHECK(seen >= options.workers);
 }

@@ -204,6 +204,15 @@ TEST_CASE("re-estimated statistics are the mean over the batches, whatever they 
   CHECK(at::allclose(one.weights().at("bn1.running_mean"), expected, 1e-4, 1e-5));
 }
 
+TEST_CASE("without any batch the statistics stay as they are") {
+  Student one = student(slim());
+  one.train_mode(false, false);
+  one.forward(pictures(9));
+  const Tensors before = copied(one.network().module());
+  one.reestimate_batch_norm([] { return at::Tensor(); });
+  for (const auto& [name, tensor] : one.weights()) CHECK(at::equal(tensor, before.at(name)));
+}
+
 TEST_CASE("a mean or std without three colours is refused by its key") {
   StudentOptions options = slim();
   options.mean = {0.5};

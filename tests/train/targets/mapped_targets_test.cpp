@@ -201,6 +201,30 @@ TEST_CASE("invalid class maps are refused") {
     options.targets.taps.logits_encoding = "topk", options.targets.taps.topk = 2;
     CHECK(has(refusal(), "need all of the teacher's logits, but topk stores only the largest"));
   }
+  SUBCASE("a cache without a complete pass") {
+    fixture.make_mapped();
+    for (const char* shard : {"00000.h5", "00002.h5"})  // of each pass
+      std::filesystem::remove(fixture.root / "cache/recipes" / shard);
+    options = fixture.mapped(TargetKind::kCache, "run");
+    CHECK(has(refusal(), "no pass is complete in every track that schedule.joint needs"));
+  }
+  SUBCASE("a cache without logits") {
+    fixture.make_cache(fixture.settings({"taps.logits=false"}));
+    options = fixture.mapped(TargetKind::kCache, "run");
+    CHECK(has(refusal(), "map.txt: maps a teacher's classes, but the teacher has no logits"));
+  }
+  SUBCASE("a teacher without a head, asked for agreement") {
+    Tensors headless = load_safetensors(fixture.wide);
+    headless.erase("head.weight"), headless.erase("head.bias");
+    save_safetensors(fixture.wide, headless);
+    options = fixture.mapped(TargetKind::kTeacher, "run");
+    CHECK(has(message_of([&] {
+                EvaluationTeacher(options.targets, {"ant", "bee", "cat"}, 3);
+              }),
+              "map.txt: maps a teacher's classes, but the teacher has no logits"));
+    CHECK(has(fixture.extract("cache", fixture.settings({"class_map=" + fixture.map.string()})).output,
+              "map.txt: maps a teacher's classes, but the teacher has no logits"));
+  }
   SUBCASE("no teacher") {
     options.targets.source = TargetKind::kNone;
     CHECK(has(refusal(), "targets.source = \"none\""));

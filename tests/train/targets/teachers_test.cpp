@@ -197,3 +197,19 @@ TEST_CASE("a teacher without a head teaches by features, attention and embedding
   options.targets.features = options.targets.attention = "";
   CHECK(has(message_of([&] { fixture.source(options); }), "no track of the name logits"));
 }
+
+TEST_CASE("a live teacher whose logits are not kept teaches by its features, as its cache does") {
+  const TrainFixture fixture;
+  fixture.make_cache({"taps.logits=false"});
+  const Tensors cached = trained(fixture.joint(TargetKind::kCache, "cached"));
+  TrainOptions live = fixture.joint(TargetKind::kTeacher, "live");
+  live.targets.taps.logits = false;
+  CHECK(differences(cached, trained(live)) == std::vector<std::string>{});
+  CHECK(read_log(live).at("kl").front().empty());
+  live.targets.embedding = true;
+  CHECK(has(message_of([&] { fixture.source(live); }), "has no track embedding"));
+  CHECK(has(message_of([&] { fixture.source(live); }), "; set targets.taps.embedding = true"));
+  live.targets.embedding = false;
+  live.targets.features = "features.7";
+  CHECK(has(message_of([&] { fixture.source(live); }), "; name its block in targets.taps"));
+}

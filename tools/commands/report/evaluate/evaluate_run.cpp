@@ -14,7 +14,6 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
-#include "common/cache/cache.h"
 #include "common/config/command_line.h"
 #include "common/config/config.h"
 #include "common/eval/grad_cam.h"
@@ -93,16 +92,8 @@ bool find_teacher(TrainOptions& options) {
     return false;
   }
   select_device(teacher.device);
-  if (options.targets.source != TargetKind::kCache || !path_exists(options.targets.cache)) return true;
-  const Cache cache(options.targets.cache);
-  const std::string sha256 = teacher_sha256(teacher.file(), teacher.zero_shot);
   Allowance allowance(options.allow);
-  for (const TrackInfo& track : cache.tracks())
-    if (track.teacher.weights_sha256 == sha256) {
-      teacher = check_evaluation_teacher(track, teacher, allowance);
-      if (teacher.name.empty()) teacher.name = track.teacher.name;
-      break;
-    }
+  teacher = evaluation_teacher(options.targets, allowance);
   return true;
 }
 
