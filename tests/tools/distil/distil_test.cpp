@@ -179,6 +179,28 @@ TEST_CASE("distil: what is no photo is not counted") {
   CHECK(has(counted.output, "1 not a picture, 1 sidecar, 1 hidden"));
 }
 
+TEST_CASE("distil: photos are held out of small classes too, of --unlabelled none, and where none can be it says so") {
+  const Photos photos;
+  photos.save(5);
+  for (const char* name : {"ant", "bee", "cat"}) fs::remove(photos.images / name / "4.jpg");
+  for (const char* name : {"ant", "bee", "cat"}) fs::remove(photos.images / name / "3.jpg");
+  const fs::path more = photos.root / "more";
+  for (int i = 0; i < 900; ++i)
+    write_whole(more / (std::to_string(i) + ".jpg"), read_whole(photos.images / "ant/0.jpg"));
+  const CommandResult small = run(photos.command("--dry-run --unlabelled '" + more.string() + "'"));
+  CAPTURE(small.output);
+  CHECK(small.exit_code == 0);
+  CHECK(has(small.output, "3 held out for validation: 20.0 % of each class"));
+  for (const char* name : {"ant", "bee", "cat"})
+    for (const char* file : {"1.jpg", "2.jpg"}) fs::remove(photos.images / name / file);
+  for (const char* name : {"dog", "eel", "fox", "gnu", "hen"})
+    write_whole(photos.images / name / "0.jpg", read_whole(photos.images / "ant/0.jpg"));
+  const CommandResult refused = run(photos.command("--dry-run"));
+  CAPTURE(refused.output);
+  CHECK(refused.exit_code == 2);
+  CHECK(has(refused.output, "holds too few photos per folder to hold some out for validation; give --val"));
+}
+
 TEST_CASE("distil: a class without photos is refused with the word that goes on") {
   const Photos photos;
   photos.save(5);

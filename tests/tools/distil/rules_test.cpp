@@ -4,6 +4,9 @@
 #include "tools/commands/distil/rules.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
 
 #include "common/base/error.h"
 #include "tests/support/testing.h"
@@ -12,6 +15,8 @@ using namespace vitrine;
 using vitrine::testing::has;
 
 namespace {
+
+using Sizes = std::vector<std::uint64_t>;
 
 DistilFacts facts_of(std::uint64_t images) {
   DistilFacts facts;
@@ -180,10 +185,35 @@ TEST_CASE("rules: the cache fits the disk, or the room that it needs is named") 
 
 TEST_CASE(
     "rules: a share of the photos is held out that is large enough to validate on, and leaves enough to learn from") {
-  CHECK(hold_out_share(90) == doctest::Approx(0.2));
-  CHECK(hold_out_share(1'000) == doctest::Approx(0.1));
-  CHECK(hold_out_share(20'000) == doctest::Approx(0.1));
-  CHECK(hold_out_share(1'281'167) == doctest::Approx(0.008));
+  const auto share = [](const Sizes& classes) { return hold_out_share(classes); };
+  CHECK(share({90}) == doctest::Approx(0.2));
+  CHECK(share({500, 500}) == doctest::Approx(0.1));
+  CHECK(share(Sizes(10, 2'000)) == doctest::Approx(0.1));
+  CHECK(share(Sizes(1'000, 1'281)) == doctest::Approx(0.008));
+}
+
+TEST_CASE("rules: where a tenth of each class rounds to nothing, more is held out, and none only if none can be") {
+  const auto held_out = [](const Sizes& classes) {
+    const double share = hold_out_share(classes);
+    std::int64_t photos = 0;
+    for (const std::uint64_t size : classes) photos += std::lround(share * static_cast<double>(size));
+    return photos;
+  };
+  CHECK(held_out(Sizes(300, 4)) == 300);
+  CHECK(held_out(Sizes(5, 2)) == 5);
+  Sizes skewed(299, 3);
+  skewed.push_back(12);
+  CHECK(held_out(skewed) >= 100);
+  for (const std::uint64_t classes : {3u, 40u, 1'000u})
+    for (const std::uint64_t photos : {2u, 3u, 5u, 9u, 60u}) {
+      CAPTURE(classes);
+      CAPTURE(photos);
+      const auto all = static_cast<std::int64_t>(classes * photos);
+      CHECK(held_out(Sizes(classes, photos)) > 0);
+      CHECK(held_out(Sizes(classes, photos)) <= all / 2);
+    }
+  CHECK(hold_out_share(Sizes(20, 1)) == 0);
+  CHECK(hold_out_share({}) == 0);
 }
 
 TEST_CASE("rules: labels gain weight at the end only where there are many and the teacher knows them") {

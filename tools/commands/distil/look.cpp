@@ -8,9 +8,11 @@
 #include <cstddef>
 #include <filesystem>
 #include <iterator>
+#include <map>
 #include <random>
 #include <set>
 #include <span>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -25,6 +27,7 @@
 #include "common/eval/accuracy.h"
 #include "common/image/bad_pictures.h"
 #include "common/image/exif.h"
+#include "common/image/hold_out.h"
 #include "common/image/scan.h"
 #include "common/image/scan_report.h"
 #include "common/models/device.h"
@@ -50,10 +53,18 @@ ImageFolders folders_of(const DistilRequest& request) {
   return {request.photos, request.unlabelled, request.labels() ? Labels::kFolders : Labels::kNone};
 }
 
-// Those of `all` that are not held out.
-ImageIndex teaching_photos(const DistilRequest& request, const ImageIndex& all, double hold_out) {
-  ImageFolders folders = folders_of(request);
-  folders.hold_out = hold_out;
+// Of PHOTOS, by hold_out_group().
+std::vector<std::uint64_t> folder_sizes(const ImageIndex& all) {
+  std::map<std::string_view, std::uint64_t> sizes;
+  for (const ImageEntry& photo : all.images)
+    if (!is_unlabelled(photo.id)) ++sizes[hold_out_group(photo.id)];
+  std::vector<std::uint64_t> out;
+  for (const auto& [folder, size] : sizes) out.push_back(size);
+  return out;
+}
+
+// Those of `all` that are in `folders`, on their side of the split.
+ImageIndex photos_in(const ImageFolders& folders, const ImageIndex& all) {
   const ImageIndex listed = list_image_folder(folders);
   ImageIndex out;
   out.classes = all.classes;
@@ -64,6 +75,17 @@ ImageIndex teaching_photos(const DistilRequest& request, const ImageIndex& all, 
 
 // Lists the photos by their first bytes. Throws Error for too few, and for classes without any.
 ImageIndex list_photos(const DistilRequest& request, const StopFlag& stop, Found& found) {
+// Chooses what validates, and returns what teaches.
+ImageIndex split(const DistilRequest& request, const ImageIndex& all, Found& found) {
+  ImageFolders folders = folders_of(request);
+  if (!request.validation.empty()) return photos_in(folders, all);
+  folders.hold_out = found.hold_out = hold_out_share(folder_sizes(all));
+  if (found.hold_out > 0) found.held_out = photos_in(folders.held(), all).images.size();
+  if (found.held_out == 0)
+    fail(request.photos, ": holds too few photos per folder to hold some out for validation; give --val");
+  return photos_in(folders, all);
+}
+
   PictureListing listing = list_by_header(folders_of(request), stop);
   found.photos = listing.index.images.size();
   found.classes = static_cast<std::uint32_t>(listing.index.classes.size());
@@ -226,8 +248,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   DistilFacts& facts = found.facts;
   const ImageIndex all = list_photos(request, stop, found);
   look_for_rotated(request, all, found);
-  if (request.validation.empty()) found.hold_out = hold_out_share(found.photos);
-  const ImageIndex teaching = teaching_photos(request, all, found.hold_out);
+  const ImageIndex teaching = split(request, all, found);
   facts.labelled = request.labels() ? teaching.labelled() : 0;
   facts.begins_trained = !request.student_weights.empty();
   facts.gpu = request.device != "cpu";

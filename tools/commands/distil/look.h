@@ -16,12 +16,13 @@ namespace vitrine {
 
 struct Found {
   DistilFacts facts;
-  std::uint64_t photos = 0;   ///< files that begin as pictures do, with those held out
-  std::string left_out;       ///< of the other files "3 sidecar, 1 hidden"; empty: there are none
-  std::uint32_t classes = 0;  ///< class folders; 0 without labels
-  double hold_out = 0;  ///< share of the photos; 0: a validation folder is given, or there is nothing to validate by
-  std::string teacher;  ///< its name
-  std::string teacher_file;  ///< of its weights, or the module; in the configurations, so that no program looks again
+  std::uint64_t photos = 0;    ///< files that begin as pictures do, with those held out
+  std::string left_out;        ///< of the other files "3 sidecar, 1 hidden"; empty: there are none
+  std::uint32_t classes = 0;   ///< class folders; 0 without labels
+  double hold_out = 0;         ///< share of each folder's photos; 0: a validation folder is given
+  std::uint64_t held_out = 0;  ///< photos, of that share
+  std::string teacher;         ///< its name
+  std::string teacher_file;    ///< of its weights, or the module; in the configurations, so that no program looks again
   std::uint32_t teacher_classes = 0;  ///< 0: it has no head
   std::optional<double> top1;         ///< of the teacher on some of the photos, in [0, 1]
   std::uint64_t evaluated = 0;        ///< photos behind top1

@@ -160,10 +160,21 @@ void choose_batch(const DistilFacts& facts, const DistilFixed& fixed, DistilChoi
 
 }  // namespace
 
-double hold_out_share(std::uint64_t images) {
-  const double all = static_cast<double>(std::max<std::uint64_t>(1, images));
-  const double share = std::max(std::min(0.1, 10'000 / all), 100 / all);  // 100 to 10,000 images, else a tenth
-  return std::round(1000 * std::clamp(share, 0.001, 0.2)) / 1000;
+double hold_out_share(std::span<const std::uint64_t> classes) {
+  constexpr long kMostThousandths = 250;  // which holds out one of two, and of three
+  const auto all = static_cast<double>(
+      std::max<std::uint64_t>(1, std::accumulate(classes.begin(), classes.end(), std::uint64_t{0})));
+  const double wanted = std::max(std::min(0.1, 10'000 / all), 100 / all);  // 100 to 10,000 images, else a tenth
+  const double usual = std::clamp(wanted, 0.001, 0.2);
+  const auto share_of = [](long thousandths) { return static_cast<double>(thousandths) / 1000; };
+  const auto held_out = [&](double share) {
+    double images = 0;
+    for (const std::uint64_t size : classes) images += std::round(share * static_cast<double>(size));
+    return images;
+  };
+  long thousandths = std::lround(1000 * usual);
+  while (thousandths < kMostThousandths && held_out(share_of(thousandths)) < usual * all / 2) ++thousandths;
+  return held_out(share_of(thousandths)) > 0 ? share_of(thousandths) : 0;
 }
 
 std::uint32_t group_size(std::uint64_t images, std::uint32_t module_batch) {

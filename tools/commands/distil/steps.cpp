@@ -114,9 +114,9 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
   std::vector<std::vector<std::string>> rows;
   rows.push_back(
       {"photos", text(human_count(found.photos), found.classes > 0 ? text(" in ", found.classes, " classes") : ""),
-       found.hold_out > 0
-           ? text(percent_of(found.hold_out), found.classes > 0 ? " of each class" : "", " held out for validation")
-           : ""});
+       found.hold_out > 0 ? text(human_count(found.held_out), " held out for validation: ", percent_of(found.hold_out),
+                                 " of each ", found.classes > 0 ? "class" : "folder")
+                          : ""});
   if (!found.left_out.empty()) rows.push_back({"left out", found.left_out, ""});
   rows.push_back({"teacher", found.teacher,
                   found.top1 ? text("right on ", percent_of(*found.top1), " of ", found.evaluated, " photos")
