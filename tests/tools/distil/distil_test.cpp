@@ -272,6 +272,8 @@ TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
     CHECK(result.exit_code == 2);
     CHECK(has(result.output, words));
   };
+  for (const char* name : {"wasp/0.jpg", "zebra/0.jpg"})
+    write_whole(photos.root / "strangers" / name, read_whole(photos.images / "ant/0.jpg"));
   const std::string rest = "' --teacher '" + photos.weights.string() + "' --out '" + photos.out.string() + "'";
   const std::string start = executable("vitrine") + " distil '";
   says(start + (photos.root / "nowhere").string() + rest, "does not exist");
@@ -304,6 +306,18 @@ TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
        "is not UTF-8, so that no TOML or JSON file can name it");
   says(start + photos.images.string() + rest + " --student resnet99", "resnet99");
   says(photos.command("--baseline --no-labels"), "--baseline trains from labels alone");
+  says(photos.command("--no-labels --test '" + photos.images.string() + "'"), "--test evaluates by class folders");
+  says(photos.command("--student-weights '" + (photos.root / "none.pth").string() + "'"),
+       "none.pth: does not exist; give a weight file of the student");
+  says(photos.command("--student-weights '" + photos.weights.string() + "'"),
+       "choose the architecture, image size and classes that the weights were made for");
+  fs::create_directories(photos.root / "empty/ant");
+  fs::create_directories(photos.root / "empty/bee");
+  for (const char* option : {"--val", "--test"}) {
+    says(photos.command(option + (" '" + (photos.root / "empty").string() + "'")), "empty: holds no photo");
+    says(photos.command(option + (" '" + (photos.root / "strangers").string() + "'")),
+         "strangers: the class folders wasp, zebra are not among the 3 classes of the student");
+  }
   says(start + photos.images.string() + "' --teacher '" + (photos.root / "none").string() + "' --out '" +
            photos.out.string() + "'",
        "give the teacher's weight file");

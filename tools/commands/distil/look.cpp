@@ -40,6 +40,8 @@
 #include "tools/commands/cache/teacher/measure.h"
 #include "tools/commands/distil/configuration.h"
 #include "tools/commands/distil/student_cost.h"
+#include "train/evaluation/evaluate.h"
+#include "train/student/network.h"
 
 namespace vitrine {
 namespace {
@@ -73,8 +75,6 @@ ImageIndex photos_in(const ImageFolders& folders, const ImageIndex& all) {
   return out;
 }
 
-// Lists the photos by their first bytes. Throws Error for too few, and for classes without any.
-ImageIndex list_photos(const DistilRequest& request, const StopFlag& stop, Found& found) {
 // Chooses what validates, and returns what teaches.
 ImageIndex split(const DistilRequest& request, const ImageIndex& all, Found& found) {
   ImageFolders folders = folders_of(request);
@@ -86,6 +86,8 @@ ImageIndex split(const DistilRequest& request, const ImageIndex& all, Found& fou
   return photos_in(folders, all);
 }
 
+// Lists the photos by their first bytes. Throws Error for too few, and for classes without any.
+ImageIndex list_photos(const DistilRequest& request, const StopFlag& stop, Found& found) {
   PictureListing listing = list_by_header(folders_of(request), stop);
   found.photos = listing.index.images.size();
   found.classes = static_cast<std::uint32_t>(listing.index.classes.size());
@@ -99,6 +101,21 @@ ImageIndex split(const DistilRequest& request, const ImageIndex& all, Found& fou
     found.warnings.push_back(empty + "; the student has outputs that no photo teaches");
   }
   return std::move(listing.index);
+}
+
+// Refuses what training would refuse too, but only after the extraction.
+void check_training(const DistilRequest& request, const std::vector<std::string>& classes, const StopFlag& stop) {
+  for (const std::string& folder : {request.validation, request.test}) {
+    if (folder.empty()) continue;
+    const ImageIndex listed = list_by_header({folder, {}, folders_of(request).labels}, stop).index;
+    if (listed.images.empty()) fail(folder, ": holds no photo; expected JPEG, PNG or WebP files");
+    if (request.labels()) match_classes(listed.classes, folder, {classes, classes.size()});
+  }
+  if (request.student_weights.empty()) return;
+  const QuietScreen quiet;  // training loads them again, and prints its notes then
+  ModelOptions student;
+  student.arch = request.student, student.weights = request.student_weights;
+  const Network network(student, static_cast<int>(std::max<std::size_t>(2, classes.size())), at::kCPU);
 }
 
 // Warns of photos that are stored on their side: of some, as it takes reading.
@@ -247,6 +264,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   Found found;
   DistilFacts& facts = found.facts;
   const ImageIndex all = list_photos(request, stop, found);
+  check_training(request, all.classes, stop);
   look_for_rotated(request, all, found);
   const ImageIndex teaching = split(request, all, found);
   facts.labelled = request.labels() ? teaching.labelled() : 0;
