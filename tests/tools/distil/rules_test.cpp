@@ -79,6 +79,16 @@ TEST_CASE("rules: a baseline takes as long as cache and student, and the hours a
         doctest::Approx(2 * (alone.seconds - facts.once_seconds)).epsilon(1.0 / 40));
   CHECK(choose_baseline(facts, both).epochs >= both.epochs());
   for (const double hours : {2.0, 5.0, 10.0}) {
+  for (const std::uint64_t labelled : {50u, 400u, 1'000u}) {
+    CAPTURE(labelled);
+    DistilFacts some = facts;
+    some.labelled = labelled;
+    const DistilChoice choice = choose_settings(some, with);
+    CHECK(choice.seconds - some.once_seconds ==
+          doctest::Approx(2 * (alone.seconds - some.once_seconds)).epsilon(1.0 / 40));
+    CHECK(choose_baseline(some, choice).epochs * static_cast<double>(labelled) ==
+          doctest::Approx(choose_baseline(facts, both).epochs * 1'000).epsilon(1.0 / 40));
+  }
     const DistilChoice fitting = choose_settings(facts, {.hours = hours, .baseline = true});
     CHECK(fitting.seconds <= 3600 * hours);
   }

@@ -20,6 +20,8 @@ constexpr double kEpochsOfOneImage = 3000;
 // With less time than that, first the pictures get smaller, down to half the teacher's size, then the epochs fewer.
 constexpr std::uint32_t kEpochsWorthAPicture = 20, kFewestEpochs = 5;
 
+constexpr double kMostEpochsOfAPhase = 1e6;  // that vitrine-train takes
+
 // Half as many passes as epochs lose nothing, a fifth about a point, a sixteenth ten (train/RESULTS.md).
 constexpr std::uint32_t kMostPasses = 32;
 
@@ -42,9 +44,12 @@ double epoch_seconds(const DistilFacts& facts, std::uint32_t size) {
   return facts.data_seconds + facts.step_seconds * scale * scale;
 }
 
+// As many as take as long as cache and student. Its epoch is of the labelled images alone.
 double epochs_of_baseline(const DistilFacts& facts, std::uint32_t passes, double epochs, std::uint32_t size) {
   const double epoch = epoch_seconds(facts, size);
-  return std::ceil(epochs + (epoch > 0 ? passes * facts.extract_seconds / epoch : 0));
+  const double of_all = epochs + (epoch > 0 ? passes * facts.extract_seconds / epoch : 0);
+  const double labelled = static_cast<double>(std::max<std::uint64_t>(1, facts.labelled));
+  return std::min(kMostEpochsOfAPhase, std::ceil(of_all * static_cast<double>(facts.images) / labelled));
 }
 
 double seconds_of(const DistilFacts& facts, bool baseline, std::uint32_t passes, std::uint32_t epochs,
