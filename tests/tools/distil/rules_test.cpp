@@ -2,6 +2,7 @@
 #include "tests/support/message.h"
 #include "tools/commands/distil/configuration.h"
 #include "tools/commands/distil/rules.h"
+#include "tools/commands/distil/steps.h"
 
 #include <algorithm>
 #include <cmath>
@@ -78,7 +79,6 @@ TEST_CASE("rules: a baseline takes as long as cache and student, and the hours a
   CHECK(both.seconds - facts.once_seconds ==
         doctest::Approx(2 * (alone.seconds - facts.once_seconds)).epsilon(1.0 / 40));
   CHECK(choose_baseline(facts, both).epochs >= both.epochs());
-  for (const double hours : {2.0, 5.0, 10.0}) {
   for (const std::uint64_t labelled : {50u, 400u, 1'000u}) {
     CAPTURE(labelled);
     DistilFacts some = facts;
@@ -89,6 +89,7 @@ TEST_CASE("rules: a baseline takes as long as cache and student, and the hours a
     CHECK(choose_baseline(some, choice).epochs * static_cast<double>(labelled) ==
           doctest::Approx(choose_baseline(facts, both).epochs * 1'000).epsilon(1.0 / 40));
   }
+  for (const double hours : {2.0, 5.0, 10.0}) {
     const DistilChoice fitting = choose_settings(facts, {.hours = hours, .baseline = true});
     CHECK(fitting.seconds <= 3600 * hours);
   }
@@ -159,6 +160,19 @@ TEST_CASE("rules: the baseline's batch is at most a pass over the labelled photo
   found.facts = facts;
   CHECK(has(train_configuration(request, found, choice), "batch = 128  # for enough steps per epoch\n"));
   CHECK(has(baseline_configuration(request, found, choice), "batch = 64  # a pass over the labelled photos\n"));
+}
+
+TEST_CASE("rules: a cache of several passes pays with its calibration counted once") {
+  DistilRequest request;
+  Found found;
+  found.facts = facts_of(1'000);
+  found.costs = {.extraction = 2, .read = 0.25, .live = 1.25, .calibration = 5};
+  const DistilChoice choice = choose_settings(found.facts, {.passes = 4, .epochs = 40});
+  CHECK(has(describe(request, found, choice), "with this student: after 13 epochs; this student trains for 40"));
+  found.costs.extraction = 20;
+  CHECK(has(describe(request, found, choice), "from student 3 on: after 85 epochs"));
+  found.costs.live = 0.2;
+  CHECK(has(describe(request, found, choice), "never: reading it takes longer"));
 }
 
 TEST_CASE("rules: what the user fixed stays") {

@@ -320,8 +320,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
                        (estimate.decode + static_cast<double>(checks) * estimate.costs.live) * options.check_images;
   facts.view_bytes = estimate.bytes_a_view();
   facts.free_bytes = free_bytes(request.cache_directory());
-  if (const auto epochs = estimate.break_even(); epochs && estimate.passes > 0)
-    found.break_even_per_pass = *epochs / estimate.passes;
+  found.costs = estimate.costs;
   const std::uint32_t size = request.size > 0 ? request.size : facts.teacher_size;
   ModelOptions student;
   student.arch = request.student;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/stop.h"
+#include "tools/commands/cache/estimate_report.h"
 #include "tools/commands/distil/request.h"
 #include "tools/commands/distil/rules.h"
 
@@ -28,10 +29,10 @@ struct Found {
   std::uint64_t evaluated = 0;        ///< photos behind top1
   std::string precision;              ///< the faster of those that the device has, for the student
   std::string teacher_precision;
-  std::uint32_t last_block = 0;               ///< the block whose features and attention are kept
-  std::vector<std::string> class_names;       ///< the teacher's, where they must be matched with the folders; else none
-  std::optional<double> break_even_per_pass;  ///< epochs after which a cache of one pass pays; absent: never
-  double others = 0;  ///< share of the processors that other programs took while the work was timed
+  std::uint32_t last_block = 0;          ///< the block whose features and attention are kept
+  std::vector<std::string> class_names;  ///< the teacher's, where they must be matched with the folders; else none
+  ViewCosts costs;                       ///< of the extraction, for break_even_epochs()
+  double others = 0;                     ///< share of the processors that other programs took while the work was timed
   std::vector<std::string> warnings;
 };
 

@@ -30,12 +30,12 @@ std::string percent_of(double share) {
 }
 
 std::string pays(const Found& found, const DistilChoice& choice) {
-  if (!found.break_even_per_pass) return "never: reading it takes longer than running the teacher";
-  const double epochs = *found.break_even_per_pass * choice.passes;
-  const auto rounded = static_cast<std::uint64_t>(std::max(1.0, epochs + 0.5));
+  const std::optional<double> epochs = break_even_epochs(found.costs, choice.passes);
+  if (!epochs) return "never: reading it takes longer than running the teacher";
+  const auto rounded = static_cast<std::uint64_t>(std::max(1.0, *epochs + 0.5));
   const std::string epochs_each = text(rounded, " epochs; this student trains for ", choice.epochs());
-  if (epochs <= choice.epochs()) return "with this student: after " + epochs_each;
-  return text("from student ", static_cast<std::uint64_t>(epochs / choice.epochs()) + 1, " on: after ", epochs_each);
+  if (*epochs <= choice.epochs()) return "with this student: after " + epochs_each;
+  return text("from student ", static_cast<std::uint64_t>(*epochs / choice.epochs()) + 1, " on: after ", epochs_each);
 }
 
 /// A program to run: vitrine-NAME with arguments.
