@@ -227,9 +227,17 @@ TEST_CASE_FIXTURE(ReportFixture, "an evaluation of weights that have changed sin
   const std::vector<std::string> problems = read_runs({a})[0].problems;
   REQUIRE(problems.size() == 1);
   CHECK(has(problems[0], "evaluation.json: is of weights that " + weights + " no longer has; evaluate"));
-  std::filesystem::remove(weights);
+  evaluation.weights = "from/another/folder/exported/best.safetensors";
+  write_evaluation(a, evaluation);
+  CHECK(read_runs({a})[0].problems == problems);
+  write_whole(weights, "weights");
   CHECK(read_runs({a})[0].problems.empty());
 }
+  std::filesystem::remove(weights);
+  const Run lost = read_runs({a})[0];
+  CHECK(lost.evaluation);
+  REQUIRE(lost.problems.size() == 1);
+  CHECK(has(lost.problems[0], "evaluation.json: may be outdated: its weights, " + weights + ", are not there"));
 
 TEST_CASE_FIXTURE(ReportFixture, "one run has its page in its directory, several need a name") {
   const std::string a = run("a", 0.5), b = run("b", 0.625);

@@ -129,8 +129,11 @@ void read_summary_file(Run& run) {
 
 void read_evaluation_file(Run& run) {
   run.evaluation = read_evaluation(run.directory);
-  if (!run.evaluation || run.evaluation->weights_sha256.empty() || !file_exists(run.evaluation->weights)) return;
-  if (sha256_hex_of_file(run.evaluation->weights) != run.evaluation->weights_sha256)
+  if (!run.evaluation || run.evaluation->weights_sha256.empty()) return;
+  // In the run, whose path was typed from some folder and may have changed.
+  const std::filesystem::path named = run.evaluation->weights;
+  const std::filesystem::path weights = run.directory / named.parent_path().filename() / named.filename();
+  const auto outdated = [&](const std::string& what) {
     throw Error(ErrorKind::kInput, {.path = RunFiles(run.directory).evaluation().string(),
                                     .what = text("is of weights that ", run.evaluation->weights, " no longer has"),
                                     .remedy = "evaluate the run again with --evaluate"});
@@ -146,6 +149,10 @@ void read_cache(Run& run) {
                  .what = "the run's cache is not there",
                  .remedy = "run vitrine-report where the path of targets.cache leads to it, to see what is in it"});
   run.cache = read_cache_facts(directory);
+  };
+  if (!file_exists(weights)) outdated(text("may be outdated: its weights, ", weights.string(), ", are not there"));
+  if (sha256_hex_of_file(weights) != run.evaluation->weights_sha256)
+    outdated(text("is of weights that ", weights.string(), " no longer has"));
 }
 
 Run read_run(const std::filesystem::path& directory, const std::string& name) {
