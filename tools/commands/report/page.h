@@ -32,6 +32,7 @@ struct Score {
   double value = 0;       ///< in [0, 1]
   const char* what = "";  ///< "top-1", "agreement with the teacher"
   std::string on;         ///< "the 2,000 test images", "the validation images"
+  ImagesRecord images;    ///< these
 };
 std::optional<Score> score_of(const Run& run);
 
