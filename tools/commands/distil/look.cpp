@@ -19,6 +19,7 @@
 #include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/paths.h"
 #include "common/base/processor_load.h"
 #include "common/base/progress.h"
 #include "common/base/screen.h"
@@ -194,11 +195,8 @@ void meet_classes(const Teacher& teacher, const std::vector<std::string>& folder
       "was trained on these classes teaches more: vitrine train configs/photos/teacher.toml trains one"));
 }
 
-std::optional<std::uint64_t> free_bytes(fs::path directory) {
+std::optional<std::uint64_t> free_bytes(const fs::path& directory) {
   std::error_code failure;
-  directory = fs::absolute(directory, failure);
-  while (!failure && !path_exists(directory) && directory.has_parent_path() && directory != directory.parent_path())
-    directory = directory.parent_path();
   const fs::space_info space = fs::space(directory, failure);
   if (failure) return std::nullopt;
   return space.available;
@@ -305,12 +303,13 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   const ExtractOptions options = options_of(request, found, to_measure(teaching.images.size(), facts.module_batch));
   evaluate_teacher(request, options, stop, found);
   throw_if_stopped(stop, "while the teacher was evaluated");
+  const fs::path beside_cache = nearest_directory(request.cache_directory());
   std::size_t checks = 1;
   const Estimate estimate = [&] {
     const QuietScreen quiet;
     const Teacher teacher(options.teacher, options.taps);
     checks = check_passes(teacher);
-    return measure_extraction(options, teacher, 0, {});
+    return measure_extraction(options, teacher, 0, beside_cache);
   }();
   throw_if_stopped(stop, "while the extraction was measured");
   facts.images = std::max<std::uint64_t>(1, teaching.images.size());
@@ -319,7 +318,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   facts.once_seconds = estimate.calibration() + estimate.decode * static_cast<double>(facts.images) +
                        (estimate.decode + static_cast<double>(checks) * estimate.costs.live) * options.check_images;
   facts.view_bytes = estimate.bytes_a_view();
-  facts.free_bytes = free_bytes(request.cache_directory());
+  facts.free_bytes = free_bytes(beside_cache);
   found.costs = estimate.costs;
   const std::uint32_t size = request.size > 0 ? request.size : facts.teacher_size;
   ModelOptions student;

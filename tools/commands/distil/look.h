@@ -36,8 +36,8 @@ struct Found {
   std::vector<std::string> warnings;
 };
 
-/// Runs the teacher and the student for a few batches. Writes only into a temporary directory beside the cache. Throws
-/// Error for photos or a teacher that cannot be used, and Stopped.
+/// Runs the teacher and the student for a few batches. Writes only into temporary directories: a sample of the cache
+/// beside it, on its disk. Throws Error for photos, a teacher or a student's weights that cannot be used, and Stopped.
 Found look(const DistilRequest& request, const StopFlag& stop);
 
 }  // namespace vitrine

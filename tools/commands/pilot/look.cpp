@@ -12,6 +12,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/local_ranks.h"
+#include "common/base/paths.h"
 #include "common/base/progress.h"
 #include "common/base/screen.h"
 #include "common/teacher/teacher.h"
@@ -103,9 +104,9 @@ std::string describe(const PilotRequest& request, const std::vector<PilotTeacher
   rows.push_back({"a student", text(student.model.arch, ", width ", student.model.width), ""});
   rows.push_back({"", text(request.epochs, " epochs at size ", range_words(sizes)),
                   sizes.size() > 1 ? "as their teachers' views; --set size=N makes them alike" : ""});
-  for (const PilotTeacher& teacher : teachers) rows.push_back({teacher.name, teacher.options.teacher.file(), ""});
   rows.push_back({"", text("batch ", range_words(batches)),
                   batches.size() > 1 ? "as their teachers' groups; --set batch=N makes them alike" : ""});
+  for (const PilotTeacher& teacher : teachers) rows.push_back({teacher.name, teacher.options.teacher.file(), ""});
   return table_words(rows);
 }
 
@@ -125,7 +126,8 @@ std::string estimate(const PilotRequest& request, const std::vector<PilotTeacher
     const Estimate cost = [&] {
       const QuietScreen quiet;
       const Teacher network(options.teacher, options.taps);
-      return measure_extraction(options, network, options.workers > 0 ? options.workers : default_threads(), {});
+      return measure_extraction(options, network, options.workers > 0 ? options.workers : default_threads(),
+                                nearest_directory(options.cache));
     }();
     throw_if_stopped(stop, "while a student was tried");
     const double step =
