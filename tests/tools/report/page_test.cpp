@@ -255,6 +255,15 @@ TEST_CASE_FIXTURE(ReportFixture, "one run has its page in its directory, several
   CHECK(has(html, "The configurations are equal"));
 }
 
+TEST_CASE_FIXTURE(ReportFixture, "tables of up to three runs are in two columns, those of more have the page's width") {
+  std::vector<std::string> runs;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    runs.push_back(run(name, 0.5));
+    CHECK(has(result_section(read_runs(runs)).html, "<div class=\"columns\">") == (runs.size() <= 3));
+  }
+  CHECK(has(page_html(read_runs(runs)), "section > .scroll > table { width: 100%; }"));
+}
+
 TEST_CASE_FIXTURE(ReportFixture, "figures on different images are not compared, however many there are of them") {
   const std::string a = run("a", 0.5), b = run("b", 0.625);
   const auto compared = [&](const std::string& images_of_a, const std::string& images_of_b) {

@@ -306,8 +306,7 @@ Section result_section(const std::vector<Run>& runs) {
   add(text_row("Distilled into", runs, stage_words,
                "the teacher's block \u2192 the student's stage that learns from it"));
   add(text_row("State", runs, state_words));
-  constexpr std::size_t kNarrow = 2;  // runs whose figures leave room for a second column
-  return {"results", "Results", runs.size() <= kNarrow ? table.html_in_columns(2) : table.html()};
+  return {"results", "Results", runs.size() <= kMostRunsInColumns ? table.html_in_columns(2) : table.html()};
 }
 
 }  // namespace vitrine
