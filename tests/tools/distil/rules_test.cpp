@@ -175,6 +175,20 @@ TEST_CASE("rules: a cache of several passes pays with its calibration counted on
   CHECK(has(describe(request, found, choice), "never: reading it takes longer"));
 }
 
+TEST_CASE("distil's last words say which photos and weights a top-1 is of") {
+  const vitrine::testing::TemporaryDirectory folder;
+  DistilRequest request;
+  request.out = folder.path().string(), request.baseline = true;
+  const auto summarise = [&](const std::filesystem::path& run, const char* summary) {
+    vitrine::testing::write_whole(run / "summary.json", summary);
+  };
+  summarise(folder.path(), R"({"top1":0.5,"evaluated_on":"test","weights":"best"})");
+  summarise(folder / "baseline", R"({"top1":0.25,"evaluated_on":"test","weights":"last"})");
+  CHECK(has(summary_of(request, "vitrine-distil"),
+            "the student's top-1: 50.0 % on the test photos, with its best weights; "
+            "of the same network from labels alone: 25.0 % on the test photos\n"));
+}
+
 TEST_CASE("rules: what the user fixed stays") {
   const DistilChoice choice =
       choose_settings(facts_of(1000), {.passes = 3, .epochs = 7, .size = 96, .batch = 8, .hours = 100});

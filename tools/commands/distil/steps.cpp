@@ -97,12 +97,16 @@ std::string summary_of(const DistilRequest& request, const std::string& own) {
     if (!file_exists(summary)) return std::nullopt;
     const nlohmann::json json = parse_json(read_file(summary));
     if (!json.is_object() || !json.contains("top1") || !json["top1"].is_number()) return std::nullopt;
-    return percent_of(json["top1"].get<double>()) + " on the " + json.value("evaluated_on", "validation") + " photos";
+    const auto word = [&](const char* key) {
+      return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string();
+    };
+    return text(percent_of(json["top1"].get<double>()), " on the ", word("evaluated_on"), " photos",
+                word("weights") == "best" ? ", with its best weights" : "");
   };
   std::string text_of;
   if (const auto student = top1_of(out)) text_of += "\nthe student's top-1: " + *student;
   if (const auto baseline = request.baseline ? top1_of(out / "baseline") : std::nullopt)
-    text_of += ", of the same network from labels alone: " + *baseline;
+    text_of += "; of the same network from labels alone: " + *baseline;
   const std::string classify = shown_name(own, "classify");
   const std::array words{classify.c_str(), request.out.c_str(), "PHOTO"};
   return text_of + "\nnext: " + shell_command(static_cast<int>(words.size()), words.data()) + "\n";
