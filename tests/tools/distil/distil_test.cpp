@@ -164,6 +164,11 @@ TEST_CASE("distil: --dry-run prints everything and writes nothing") {
   CHECK(has(result.output, "5 h 00 min given"));
   CHECK_FALSE(has(result.output, "left out"));
   CHECK_FALSE(fs::exists(photos.out));
+  // A sample of the cache is made where the cache will be, not with other temporary files.
+  const CommandResult elsewhere = run(photos.command("--dry-run --cache /proc/none/cache"));
+  CAPTURE(elsewhere.output);
+  CHECK(elsewhere.exit_code != 0);
+  CHECK(has(elsewhere.output, "/proc/"));
 }
 
 TEST_CASE("distil: what is no photo is not counted") {
