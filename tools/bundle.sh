@@ -42,7 +42,8 @@ needed=$(cd "$build/bin" && for name in "${files[@]}"; do ldd "$name"; done)
 # libcudart comes with LibTorch, which is in the process before libvitrine_cuda.so; only where CUDA is installed does ldd see one.
 missing=$(grep 'not found' <<<"$needed" | grep -v 'libcudart\.so' | sed -n '1s/^[[:space:]]*//p' || true)
 [ -z "$missing" ] || fail "$build/bin links a library that is not there ($missing); build everything again"
-awk '$2 == "=>" && $3 ~ /^\// {print $3}' <<<"$needed" | sort -u | while read -r library; do
+unlicensed=''
+while read -r library; do
   case $(basename "$library") in
     libtorch* | libc10* | libgomp* | libcuda* | libcud* | libcublas* | libcupti* | libcufft* | libcurand* | libcusolver* | \
       libcusparse* | libcufile* | libnv* | libnccl* | ld-linux* | libc.so* | libm.so* | libdl.so* | librt.so* | \
@@ -50,12 +51,17 @@ awk '$2 == "=>" && $3 ~ /^\// {print $3}' <<<"$needed" | sort -u | while read -r
     libstdc++* | libgcc_s*) cp -L "$library" "$dir/compiler/" ;;
     *) cp -L "$library" "$dir/lib/" ;;
   esac
-  # Debian's packages state their licences; other systems have none to copy.
-  package=$(dpkg -S "$(readlink -f "$library")" 2>/dev/null | head -n 1 | cut -d: -f1 || true)
+  # Debian's packages state their licences. Some name their files in /lib, from before that was a link to /usr/lib.
+  file=$(readlink -f "$library")
+  package=$({ dpkg -S "$file" || dpkg -S "${file#/usr}"; } 2>/dev/null | head -n 1 | cut -d: -f1 || true)
   if [ -n "$package" ] && [ -e "/usr/share/doc/$package/copyright" ]; then
     cp -L "/usr/share/doc/$package/copyright" "$dir/licenses/$package"
+  else
+    unlicensed+=" $(basename "$library")"
   fi
-done
+done < <(awk '$2 == "=>" && $3 ~ /^\// {print $3}' <<<"$needed" | sort -u)
+[ -z "$unlicensed" ] ||
+  printf 'bundle: warning: no package states the licence of%s; add theirs to %s\n' "$unlicensed" "$dir/licenses" >&2
 cp "$here/../LICENSE" "$dir/licenses/vitrine"
 strip --strip-unneeded "$dir"/bin/* "$dir"/lib/* "$dir"/compiler/*
 "${PYTHON:-python3}" "$here/relocate.py" "$dir"/bin/*

@@ -11,7 +11,7 @@ import zlib
 
 
 def figures(path, **values):
-    with open(path, "a") as out:
+    with open(path, "a", encoding="utf-8") as out:
         for key, value in values.items():
             print(key, value if isinstance(value, str) else f"{value:.6g}", file=out)
 
@@ -108,7 +108,7 @@ def prepare(folder, count, device):
 
 
 def read_log(path):
-    with open(path) as file:
+    with open(path, encoding="utf-8") as file:
         return [row for row in csv.DictReader(file) if row["event"] == "step"]
 
 
@@ -126,7 +126,7 @@ def hold(flag):
     torch.cuda.init()
     free = torch.cuda.mem_get_info()[0]
     held = torch.empty(max(0, free - 700 * 2**20), dtype=torch.uint8, device="cuda")
-    open(flag, "w").close()
+    open(flag, "wb").close()
     time.sleep(120)
     del held
 
@@ -209,7 +209,7 @@ def line(step):
 
 
 def write_whole(path, text):
-    with open(path + ".part", "w") as file:
+    with open(path + ".part", "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(path + ".part", path)
 
@@ -218,7 +218,7 @@ def read_results(results):
     path = os.path.join(results, "results.json")
     if not os.path.exists(path):
         return {"seconds": 0, "steps": []}
-    with open(path) as file:
+    with open(path, encoding="utf-8") as file:
         return json.load(file)
 
 
@@ -228,12 +228,12 @@ def record(results, name, code, start, seconds, copy):
     out = {"name": name, "state": state, "exit_code": int(code), "seconds": round(time.time() - float(start), 1), "figures": {}}
     path = os.path.join(results, name + ".figures")
     if os.path.exists(path):
-        with open(path, errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             # A step that was stopped may have left half a line.
             out["figures"] = dict(words for words in (text.rstrip("\n").split(" ", 1) for text in file) if len(words) == 2)
     log = os.path.join(results, name + ".log")
     if state not in ("ok", "left out") and os.path.exists(log):
-        with open(log, errors="replace") as file:
+        with open(log, encoding="utf-8", errors="replace") as file:
             lines = [text.strip() for text in file if text.strip()]
         telling = [text for text in lines if re.search(r"\berror: |ERROR|skipped:|^vitrine-[a-z]+: ", text)] or lines
         out["log"] = telling[-3:]

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 
 namespace vitrine {
 
@@ -17,6 +18,12 @@ std::filesystem::path resolved_path(const std::filesystem::path& path) {
   if (!failure) out = std::filesystem::weakly_canonical(out, failure);
   if (failure) fail_system(failure.value(), path.string(), "cannot be followed", "check the path and its permissions");
   return out.has_filename() || out == out.root_path() ? out : out.parent_path();
+}
+
+std::filesystem::path nearest_directory(const std::filesystem::path& path) {
+  std::filesystem::path out = resolved_path(path);
+  while (!directory_exists(out) && out.has_relative_path()) out = out.parent_path();
+  return out;
 }
 
 bool is_within(const std::filesystem::path& path, const std::filesystem::path& directory) {

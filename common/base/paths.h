@@ -10,6 +10,9 @@ namespace vitrine {
 /// made; what does not exist stays as given. Throws Error when the system cannot follow it.
 std::filesystem::path resolved_path(const std::filesystem::path& path);
 
+/// The path itself where it is a directory, else the nearest one above it that exists; resolved. Throws Error likewise.
+std::filesystem::path nearest_directory(const std::filesystem::path& path);
+
 /// Whether `path` is `directory` or is in it, both resolved; false for an empty directory.
 bool is_within(const std::filesystem::path& path, const std::filesystem::path& directory);
 

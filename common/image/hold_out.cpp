@@ -13,19 +13,20 @@
 
 namespace vitrine {
 
+std::string_view hold_out_group(std::string_view id) {
+  const std::size_t slash = id.find('/');
+  return id.substr(0, slash == std::string_view::npos ? 0 : slash);
+}
+
 void apply_hold_out(const ImageFolders& folders, std::vector<ImageEntry>& files) {
   if (folders.hold_out <= 0) return;
   struct Ranked {
     std::uint64_t hash;
     std::size_t file;
   };
-  std::map<std::string_view, std::vector<Ranked>> groups;  // by the name of the topmost folder
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    const std::string_view id = files[i].id;
-    const std::size_t slash = id.find('/');
-    if (!is_unlabelled(files[i].id))
-      groups[id.substr(0, slash == std::string_view::npos ? 0 : slash)].push_back({xxh3(id), i});
-  }
+  std::map<std::string_view, std::vector<Ranked>> groups;
+  for (std::size_t i = 0; i < files.size(); ++i)
+    if (!is_unlabelled(files[i].id)) groups[hold_out_group(files[i].id)].push_back({xxh3(files[i].id), i});
   std::vector<char> held(files.size(), 0);
   for (auto& [name, ranked] : groups) {
     const auto count = static_cast<std::ptrdiff_t>(std::lround(folders.hold_out * static_cast<double>(ranked.size())));

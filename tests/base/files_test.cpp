@@ -184,6 +184,10 @@ TEST_CASE("a path is resolved however it is written, and one in a folder is foun
   CHECK(resolved_path(".") == fs::current_path());
   CHECK(resolved_path("/") == "/");
   CHECK(resolved_path("").empty());
+  CHECK(nearest_directory(real / "link") == real / "folder");
+  CHECK(nearest_directory(real / "folder/new/newer") == real / "folder");
+  CHECK(nearest_directory("new/newer") == fs::current_path());
+  CHECK(nearest_directory("/new") == "/");
   fs::create_symlink("loop", real / "loop");
   CHECK(has(thrown_by([&] { resolved_path(real / "loop/below"); }), "loop/below: cannot be followed ("));
 

@@ -181,6 +181,10 @@ def main():
         for block in (-1, 99):
             code, out = run(sys.executable, SOURCE / "tools/scripts/export_teacher.py", "test_vit", "-o", folder / "half.pt", "--blocks", 0, block)
             assert code == 2 and f"--blocks {block} does not exist" in out, (code, out)
+        for words, sentence in (("no_such_model", "Unknown model (no_such_model)"),
+                                ("test_vit --weights no.pth", "no.pth: is not a file; give a state dict")):
+            code, out = run(sys.executable, SOURCE / "tools/scripts/export_teacher.py", *words.split(), "-o", folder / "half.pt", "--size", 64)
+            assert code == 2 and f"export_teacher: {sentence}" in out and "Traceback" not in out, (code, out)
         assert (folder / "half.pt").read_bytes() == before and not list(folder.glob("tmp*"))
 
         # Settings that are part of the exported code.

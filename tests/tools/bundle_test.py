@@ -145,6 +145,11 @@ def main():
         elif subprocess.run(["unshare", "-m", "bash", "-c", f"mount -t tmpfs none '{BUILD}' && test ! -e '{BUILD}/bin'"]).returncode:
             check(False, "the build could not be hidden")
         check("extract" in succeed([vitrine, "--help"], folder, PYTHON="no-such-python"))
+        check("extract" in succeed([vitrine, "complete"], folder, PYTHON="no-such-python").split())
+        check("verify" in succeed([vitrine, "complete", "cache"], folder, PYTHON=PYTHON).split())
+        licences = {path.name for path in (vitrine.parent / "licenses").iterdir()}
+        if shutil.which("dpkg"):  # other systems' packages state none
+            check({"vitrine", "zlib1g", "libgcc-s1"} <= licences, licences)
         work(folder, vitrine, {"PYTHON": PYTHON})
         torch = next(PYTHON.parent.parent.glob("lib/python3*/site-packages/torch"))
         for variable in (torch, torch / "lib"):  # without any Python

@@ -111,6 +111,32 @@ TEST_CASE("vitrine: bash completes with the script") {
   CHECK(has(reply("vitrine train --set targets.cac"), "targets.cache="));
 }
 
+TEST_CASE("vitrine: zsh completes with the script, sourced or from a folder of functions") {
+  const std::string script = completion_script("zsh");
+  CHECK(script.starts_with("#compdef vitrine\n"));
+  CHECK(has(script, "$(\"${words[1]}\" complete \"${(@)words[2,CURRENT-1]}\" 2>/dev/null)"));
+  CHECK(has(script, "== _vitrine ]]; then\n  _vitrine \"$@\"\nelse\n  compdef _vitrine vitrine\nfi\n"));
+  if (run("command -v zsh").exit_code != 0) return;
+  const TemporaryDirectory folder;
+  write_whole(folder / "_vitrine", script);
+  // What completion provides: compadd's words on lines.
+  write_whole(folder / "shell.zsh", "path=('" + programs_here().string() + "' $path)\n" + R"sh(
+compdef() { : }
+compadd() { print -l -- "${(P@)2}" }
+_files() { : }
+if [[ $1 == sourced ]]; then source "${0:h}/_vitrine"; else fpath=("${0:h}" $fpath); autoload -Uz _vitrine; fi
+words=(vitrine cache "") CURRENT=3
+_vitrine
+)sh");
+  for (const char* way : {"sourced", "autoloaded"}) {
+    const CommandResult result = run("zsh -f '" + (folder / "shell.zsh").string() + "' " + way);
+    CAPTURE(way);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 0);
+    CHECK(has(result.output, "recode\n"));
+  }
+}
+
 TEST_CASE("vitrine: completion for a shell that it does not know") {
   CHECK_THROWS_WITH_AS(completion_script("fish"), doctest::Contains("expected bash or zsh"), Error);
   CHECK(run(executable("vitrine") + " completion zsh").output.starts_with("#compdef vitrine"));

@@ -1,5 +1,7 @@
 """tools/setup.sh, build.sh and jobs.sh on machines that are not there: every program that they call is a stand-in that says
 what it was asked, so that nothing is installed or built."""
+import ast
+import importlib.util
 import json
 import os
 import pathlib
@@ -7,6 +9,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import types
+import unittest.mock
 
 from reader_support import check
 
@@ -188,8 +192,45 @@ def test_table():
         check(ablation_table.load(demo) == {"kl": {0: 50, 1: 25}}, ablation_table.load(demo))
 
 
+def test_encodings():
+    """No script's texts depend on the machine's locale."""
+    def leaves_it_open(call):
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        mode = call.args[1] if name == "open" and len(call.args) > 1 else None
+        return ((name in ("read_text", "write_text") or name == "open" and isinstance(call.func, ast.Name)) and
+                not (mode and "b" in mode.value) and all(keyword.arg != "encoding" for keyword in call.keywords))
+
+    scripts = sorted(TOOLS.rglob("*.py"))
+    found = [f"{path}:{node.lineno}" for path in scripts for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+             if isinstance(node, ast.Call) and leaves_it_open(node)]
+    check(len(scripts) > 20 and not found, found)
+
+
+def test_int8_peer():
+    """vitrine-bench runs 8-bit files in ONNX Runtime as DEPLOY.md says."""
+    class Options:
+        def __init__(self):
+            self.entries = {}
+
+        def add_session_config_entry(self, key, value):
+            self.entries[key] = value
+
+    runtime = types.SimpleNamespace(SessionOptions=Options, GraphOptimizationLevel=types.SimpleNamespace(ORT_ENABLE_ALL=99),
+                                    InferenceSession=lambda _file, options, providers: options)
+    path = TOOLS / "commands/bench/peers/inference_peer.py"
+    spec = importlib.util.spec_from_file_location("inference_peer", path)
+    peer = importlib.util.module_from_spec(spec)
+    with unittest.mock.patch.dict(sys.modules, onnxruntime=runtime):
+        spec.loader.exec_module(peer)
+        entries = {precision: peer.OnnxNetwork({"threads": 1, "onnx": "x.onnx", "precision": precision}).session.entries
+                   for precision in ("fp32", "int8")}
+    check(entries == {"fp32": {}, "int8": {"session.x64quantprecision": "1"}}, entries)
+
+
 def main():
     test_table()
+    test_encodings()
+    test_int8_peer()
     for test in (test_build, test_jobs, test_packages, test_environment):
         with tempfile.TemporaryDirectory() as name:
             test(Machine(pathlib.Path(name)))

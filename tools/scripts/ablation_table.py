@@ -37,7 +37,7 @@ def load(demo):
     found = {}
     for path in sorted(demo.glob("students/ablation/*-*/summary.json")):
         arm, seed = path.parent.name.rsplit("-", 1)
-        summary = json.loads(path.read_text())
+        summary = json.loads(path.read_text(encoding="utf-8"))
         found.setdefault(arm, {})[int(seed)] = 100 * summary.get("last_top1", summary["top1"])
     return found
 
@@ -79,8 +79,8 @@ def picture(rows, teacher):
 def validated(demo, arm, seed):
     """[(step, top-1)] of a run's validations; the last one is at its end."""
     log = demo / "logs" / "ablation" / f"{arm}-{seed}.log"
-    found = re.findall(r"epoch (\d+), \w+: top-1 ([\d.]+) %", log.read_text()) if log.exists() else []
-    steps = json.loads((demo / "students" / "ablation" / f"{arm}-{seed}" / "summary.json").read_text())["steps"]
+    found = re.findall(r"epoch (\d+), \w+: top-1 ([\d.]+) %", log.read_text(encoding="utf-8")) if log.exists() else []
+    steps = json.loads((demo / "students" / "ablation" / f"{arm}-{seed}" / "summary.json").read_text(encoding="utf-8"))["steps"]
     return [(steps * int(epoch) // int(found[-1][0]), float(top1)) for epoch, top1 in found]
 
 
@@ -95,7 +95,7 @@ def main():
     if not found:
         print(f"ablation_table.py: no run has ended below {demo}/students/ablation", file=sys.stderr)
         return 2
-    evaluated = json.loads((demo / "evaluation-teacher.json").read_text())
+    evaluated = json.loads((demo / "evaluation-teacher.json").read_text(encoding="utf-8"))
     teacher = 100 * evaluated["top1"]
     plain, kl, full = (found.get(name, {}) for name in ("plain", "kl", "full"))
     rows = []
@@ -117,12 +117,12 @@ def main():
         top1 = f"{r['mean']:.1f}" + (f" ± {r['deviation']:.1f}" if r["deviation"] is not None else "")
         print(f"| {r['arm']} | {r['seeds']} | {top1} | {cell(r['plain'])} | {cell(r['kl'])} | {cell(r['full'])} | "
               f"{'–' if r['way'] is None else format(r['way'], '.0f') + ' %'} | {'–' if r['reached'] is None else format(r['reached'], '.0f')} |")
-    with open(demo / "ablation.csv", "w", newline="") as out:
+    with open(demo / "ablation.csv", "w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
         writer.writerow(["arm", "seed", "top1"])
         for arm, by_seed in found.items():
             writer.writerows([arm, seed, f"{top1:.2f}"] for seed, top1 in sorted(by_seed.items()))
-    (demo / "ablation.svg").write_text(picture(rows, teacher))
+    (demo / "ablation.svg").write_text(picture(rows, teacher), encoding="utf-8")
     print(f"\nEach run: {demo}/ablation.csv; drawn: {demo}/ablation.svg")
     return 0
 

@@ -12,7 +12,7 @@ def main():
     runs = pathlib.Path(sys.argv[1])
     rows = []
     for arch in sys.argv[2:]:
-        first, second = (json.loads((runs / f"{arch}-{kind}" / "summary.json").read_text()) for kind in ("original", "distilled"))
+        first, second = (json.loads((runs / f"{arch}-{kind}" / "summary.json").read_text(encoding="utf-8")) for kind in ("original", "distilled"))
         if "top1" not in first or "top1" not in second:
             print(f"benchmark_table.py: the runs of {arch} were not evaluated; give the configuration test or validation images", file=sys.stderr)
             return 2
@@ -25,7 +25,7 @@ def main():
     for r in rows:
         print(f"| {r['network']} | {r['original']:.1f} % | {r['distilled']:.1f} % | {r['gain']:+.1f} | "
               f"{r['core_s_a_step_original']:.2f} | {r['core_s_a_step_distilled']:.2f} |")
-    with open(runs / "benchmark.csv", "w", newline="") as out:
+    with open(runs / "benchmark.csv", "w", newline="", encoding="utf-8") as out:
         writer = csv.DictWriter(out, rows[0].keys())
         writer.writeheader()
         writer.writerows({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in r.items()} for r in rows)

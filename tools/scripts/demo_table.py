@@ -16,7 +16,7 @@ ROWS = {"plain": "plain student, labels only", "kl": "output KL alone, from the 
 
 def summary(folder):
     path = folder / "summary.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def search(demo):

@@ -9,6 +9,8 @@ softmax attention and a class token, the class token's row of it. A forward alwa
 to it. Without --weights the weights are random.
 """
 import argparse
+import contextlib
+import functools
 import json
 import math
 import os
@@ -84,6 +86,21 @@ class Teacher(torch.nn.Module):
         return out
 
 
+def model_of(args):
+    """timm's model; an architecture that has no img_size takes any."""
+    if args.weights and not os.path.isfile(args.weights):
+        fail(f"{args.weights}: is not a file; give a state dict that timm can load")
+    options = {} if args.classes is None else {"num_classes": args.classes}
+    make = functools.partial(timm.create_model, args.name, pretrained=False, checkpoint_path=args.weights or "", **options)
+    try:
+        if args.size:
+            with contextlib.suppress(TypeError):
+                return make(img_size=args.size)
+        return make()
+    except RuntimeError as error:
+        fail(str(error).splitlines()[0])
+
+
 def card_of(args, model, teacher, example, config):
     with torch.no_grad():
         values = teacher(example)
@@ -126,14 +143,7 @@ def main():
         fail(f"{args.output}: is not a regular file; name another with -o")
 
     torch.manual_seed(args.seed)
-    options = {} if args.classes is None else {"num_classes": args.classes}
-    if args.size and "img_size" in timm.create_model(args.name).__init__.__code__.co_varnames:
-        options["img_size"] = args.size
-    try:
-        model = timm.create_model(args.name, pretrained=False, checkpoint_path=args.weights or "", **options)
-    except RuntimeError as error:
-        fail(str(error).splitlines()[0])
-    model = model.eval().requires_grad_(False)
+    model = model_of(args).eval().requires_grad_(False)
     config = timm.data.resolve_model_data_config(model)
     size = args.size or config["input_size"][-1]
     device = torch.device(args.device)

@@ -46,12 +46,12 @@ def in_vitrine(options, start):
         "schedule.joint.r_to": 1, "optimizer.weight_decay": options.weight_decay, "ema.decay": options.ema, "ema.warm_up": "false",
         **{f"augment.{name}": 0 for name in ("brightness", "contrast", "saturation", "hue", "erase_probability")}}
     configuration = options.out / "train.toml"
-    configuration.write_text("")
+    configuration.write_text("", encoding="utf-8")
     words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     made = subprocess.run([options.vitrine_train, configuration, *words], capture_output=True, text=True)
     if made.returncode != 0:
         fail("vitrine-train failed:\n" + made.stderr)
-    return json.loads((run / "summary.json").read_text())["top1"]
+    return json.loads((run / "summary.json").read_text(encoding="utf-8"))["top1"]
 
 
 def in_pytorch(options, start):

@@ -43,7 +43,7 @@ def fail(*words):
 
 def run(log, *words):
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "a") as out:
+    with open(log, "a", encoding="utf-8") as out:
         code = subprocess.run([str(word) for word in words], stdout=out, stderr=subprocess.STDOUT).returncode
     if code != 0:
         raise RuntimeError(f"{pathlib.Path(words[0]).name} stopped with code {code}; all of its output is in {log}")
@@ -51,7 +51,7 @@ def run(log, *words):
 
 def top1(run_directory):
     path = run_directory / "summary.json"
-    return 100 * json.loads(path.read_text())["top1"] if path.exists() else None
+    return 100 * json.loads(path.read_text(encoding="utf-8"))["top1"] if path.exists() else None
 
 
 def prepare(out, name, seed):
@@ -98,7 +98,7 @@ def variations(config):
 def search(out, name, student, seed, jobs):
     images = prepare(out, name, seed)
     chosen = distil(out, name, images, student, seed)
-    arms = variations(tomllib.loads((chosen / "train.toml").read_text()))
+    arms = variations(tomllib.loads((chosen / "train.toml").read_text(encoding="utf-8")))
 
     def train(item):
         arm, overrides = item
@@ -141,7 +141,7 @@ def main():
             fail(error)
         print_table(rows[-1:])
     print_table(rows)
-    with open(arguments.out / "rules.csv", "w", newline="") as file:
+    with open(arguments.out / "rules.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)

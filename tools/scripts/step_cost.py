@@ -24,7 +24,7 @@ WARM_UP = 4  # steps
 
 def run(*command):
     """Runs a command and returns its peak resident memory in MB."""
-    with open(os.devnull, "w") as nothing, tempfile.TemporaryFile() as errors:
+    with open(os.devnull, "wb") as nothing, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen([str(c) for c in command], stdout=nothing, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -45,12 +45,12 @@ def prepare(work, a):
     teacher = f'micro_batch = {min(a.batch, 16)}\nweights = "{work}/vit.safetensors"\narch = "vit_tiny_patch16_224"\nimage_size = {a.size}\n'
     plan = f"[plan]\nimage_size = {a.size}\ngroup = {a.batch}\nshard_groups = 4\n"
     (work / "extract.toml").write_text(f'images = "{work}/images/train"\ncache = "{work}/cache"\npasses = 2\nallow_chance = true\n[teacher]\nname = "random"\n'
-                                       f'{teacher}[taps]\nfeatures = [11]\nattention = [11]\n{plan}')
+                                       f'{teacher}[taps]\nfeatures = [11]\nattention = [11]\n{plan}', encoding="utf-8")
     run(BIN / "vitrine-extract", work / "extract.toml")
     (work / "train.toml").write_text(
         f'images = "{work}/images/train"\nbatch = {a.batch}\nthreads = 1\nworkers = 1\nlog_every = 1\nmax_steps = {a.steps + WARM_UP}\n'
         f'[model]\narch = "{a.arch}"\n[augment]\nbrightness = 0.0\ncontrast = 0.0\nsaturation = 0.0\nhue = 0.0\nerase_probability = 0.0\n'
-        f'[schedule]\nalign = {{ epochs = 0 }}\n{plan}[targets.teacher]\nname = "random"\n{teacher}')
+        f'[schedule]\nalign = {{ epochs = 0 }}\n{plan}[targets.teacher]\nname = "random"\n{teacher}', encoding="utf-8")
 
 
 def step(work, a, name, settings):
@@ -58,7 +58,7 @@ def step(work, a, name, settings):
     output = work / "runs" / name
     shutil.rmtree(output, ignore_errors=True)
     memory = run(BIN / "vitrine-train", work / "train.toml", "--set", f"output={output}", *[x for s in settings for x in ("--set", s)])
-    with open(output / "metrics.csv") as file:
+    with open(output / "metrics.csv", encoding="utf-8") as file:
         seconds = {int(line["step"]): float(line["core_seconds"]) for line in csv.DictReader(file) if line["event"] == "step"}
     return (seconds[a.steps + WARM_UP] - seconds[WARM_UP]) / a.steps, memory
 

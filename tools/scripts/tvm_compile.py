@@ -172,7 +172,7 @@ def main(words=None):
     shape, dtype = input_type(model, record, options.batch)
     executable = compile_student(model, shape, dtype, target)
     record = {**record, "vitrine.input": json.dumps({"shape": shape, "type": dtype}), "vitrine.target": str(target)}
-    publish(options.out.with_suffix(".json"), lambda path: path.write_text(json.dumps(record, indent=2) + "\n"))
+    publish(options.out.with_suffix(".json"), lambda path: path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8"))
     publish(options.out, lambda path: executable.export_library(str(path)))
     print(f"{options.out}: {os.path.getsize(options.out) / 1e6:.1f} MB, input {dtype} {shape}, for {options.target}")
     if options.time:

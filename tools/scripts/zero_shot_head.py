@@ -28,7 +28,7 @@ def fail(*words):
 def read_classes(path):
     """[(folder name, words for prompts)]"""
     out = []
-    for line in pathlib.Path(path).read_text().splitlines():
+    for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
         if line.strip():
             name, _, words = line.partition("\t")
             out.append((name.strip(), (words or name).strip().replace("_", " ")))
@@ -65,7 +65,7 @@ def main():
     classes = read_classes(args.classes)
     templates = TEMPLATES
     if args.templates:
-        templates = [line for line in pathlib.Path(args.templates).read_text().splitlines() if line.strip()]
+        templates = [line for line in pathlib.Path(args.templates).read_text(encoding="utf-8").splitlines() if line.strip()]
         if not templates or any("{}" not in line for line in templates):
             fail(f"{args.templates}: each line must contain {{}}, for the class")
     try:

@@ -24,28 +24,7 @@ namespace {
 
 // `index` relabelled with the model's classes.
 ImageIndex matched(ImageIndex index, const std::string& folder, const ModelClasses& classes) {
-  std::map<std::string, std::uint32_t> number;
-  for (std::size_t c = 0; c < classes.names.size(); ++c) number[classes.names[c]] = static_cast<std::uint32_t>(c);
-  constexpr std::size_t kShown = 3;
-  std::string strangers;
-  std::size_t strange = 0;
-  std::vector<std::uint32_t> of_folder;
-  for (const std::string& name : index.classes) {
-    const auto found = number.find(name);
-    if (found != number.end()) {
-      of_folder.push_back(found->second);
-    } else if (++strange <= kShown) {
-      strangers += (strange > 1 ? ", " : "") + name;
-    }
-  }
-  if (strange > 0)
-    throw Error(
-        ErrorKind::kInput,
-        {.path = folder,
-         .what = text(strange == 1 ? "the class folder " : "the class folders ", strangers,
-                      strange > kShown ? text(" and ", strange - kShown, " more") : "", strange == 1 ? " is" : " are",
-                      " not among the ", counted(classes.names.size(), "class", "classes"), " of ", classes.model),
-         .remedy = "remove these folders, or name them as the training images' class folders"});
+  const std::vector<std::uint32_t> of_folder = match_classes(index.classes, folder, classes);
   for (ImageEntry& image : index.images)
     if (image.label != kNoLabel) image.label = of_folder[image.label];
   index.classes = classes.names;
@@ -53,6 +32,33 @@ ImageIndex matched(ImageIndex index, const std::string& folder, const ModelClass
 }
 
 }  // namespace
+
+std::vector<std::uint32_t> match_classes(const std::vector<std::string>& folders, const std::string& where,
+                                         const ModelClasses& classes) {
+  std::map<std::string, std::uint32_t> number;
+  for (std::size_t c = 0; c < classes.names.size(); ++c) number[classes.names[c]] = static_cast<std::uint32_t>(c);
+  constexpr std::size_t kShown = 3;
+  std::string strangers;
+  std::size_t strange = 0;
+  std::vector<std::uint32_t> out;
+  for (const std::string& name : folders) {
+    const auto found = number.find(name);
+    if (found != number.end()) {
+      out.push_back(found->second);
+    } else if (++strange <= kShown) {
+      strangers += (strange > 1 ? ", " : "") + name;
+    }
+  }
+  if (strange > 0)
+    throw Error(
+        ErrorKind::kInput,
+        {.path = where,
+         .what = text(strange == 1 ? "the class folder " : "the class folders ", strangers,
+                      strange > kShown ? text(" and ", strange - kShown, " more") : "", strange == 1 ? " is" : " are",
+                      " not among the ", counted(classes.names.size(), "class", "classes"), " of ", classes.model),
+         .remedy = "remove these folders, or name them as the training images' class folders"});
+  return out;
+}
 
 Evaluation::Scanned Evaluation::scanned(const ImageFolders& folder, const Decoding& decoding, const StopFlag& stop) {
   Scanned out;

@@ -28,6 +28,11 @@ struct ModelClasses {
   std::string model = "the student";  ///< for messages
 };
 
+/// The model's class, by name, of each of `folders`, the class folders of `where`. Throws Error for one that the model
+/// does not know.
+std::vector<std::uint32_t> match_classes(const std::vector<std::string>& folders, const std::string& where,
+                                         const ModelClasses& classes);
+
 /// The part of a run's options that says how images are presented to the model.
 struct EvaluationOptions {
   int size = 224;                                      ///< side of the model's square input, in pixels

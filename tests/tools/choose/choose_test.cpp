@@ -129,6 +129,11 @@ TEST_CASE("choose: what cannot be is refused in one sentence, and nothing is wri
   CHECK_FALSE(fs::exists(inside));
   says("--latency 5ms --seconds nan", "nan is not a number from 0 to 3600");
   says("--latency 5ms --set sing=1 " + fixture.on_table(), "sing");
+  says("--latency 5ms --set validation= --set test= " + fixture.on_table(),
+       "train.toml: gives nothing to choose a student by; set test, or validation or hold_out");
+  says("--latency 5ms --set select=last --set test= " + fixture.on_table(), "gives nothing to choose a student by");
+  says("--latency 5ms --set max_steps=5 " + fixture.on_table(),
+       "train.toml: max_steps = 5 stops every student before it is finished; leave it out");
   says("--latency 0.5ms --dry-run " + fixture.on_table(), "no candidate is that quick");
   write_whole(fixture.out / "letter.txt", "dear");
   const CommandResult result = fixture.choose("--latency 5ms " + fixture.on_table());

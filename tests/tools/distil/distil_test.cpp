@@ -164,6 +164,11 @@ TEST_CASE("distil: --dry-run prints everything and writes nothing") {
   CHECK(has(result.output, "5 h 00 min given"));
   CHECK_FALSE(has(result.output, "left out"));
   CHECK_FALSE(fs::exists(photos.out));
+  // A sample of the cache is made where the cache will be, not with other temporary files.
+  const CommandResult elsewhere = run(photos.command("--dry-run --cache /proc/none/cache"));
+  CAPTURE(elsewhere.output);
+  CHECK(elsewhere.exit_code != 0);
+  CHECK(has(elsewhere.output, "/proc: cannot create a directory in it"));
 }
 
 TEST_CASE("distil: what is no photo is not counted") {
@@ -177,6 +182,28 @@ TEST_CASE("distil: what is no photo is not counted") {
   CHECK(counted.exit_code == 0);
   CHECK(has(counted.output, "15 in 3 classes"));
   CHECK(has(counted.output, "1 not a picture, 1 sidecar, 1 hidden"));
+}
+
+TEST_CASE("distil: photos are held out of small classes too, of --unlabelled none, and where none can be it says so") {
+  const Photos photos;
+  photos.save(5);
+  for (const char* name : {"ant", "bee", "cat"}) fs::remove(photos.images / name / "4.jpg");
+  for (const char* name : {"ant", "bee", "cat"}) fs::remove(photos.images / name / "3.jpg");
+  const fs::path more = photos.root / "more";
+  for (int i = 0; i < 900; ++i)
+    write_whole(more / (std::to_string(i) + ".jpg"), read_whole(photos.images / "ant/0.jpg"));
+  const CommandResult small = run(photos.command("--dry-run --unlabelled '" + more.string() + "'"));
+  CAPTURE(small.output);
+  CHECK(small.exit_code == 0);
+  CHECK(has(small.output, "3 held out for validation: 20.0 % of each class"));
+  for (const char* name : {"ant", "bee", "cat"})
+    for (const char* file : {"1.jpg", "2.jpg"}) fs::remove(photos.images / name / file);
+  for (const char* name : {"dog", "eel", "fox", "gnu", "hen"})
+    write_whole(photos.images / name / "0.jpg", read_whole(photos.images / "ant/0.jpg"));
+  const CommandResult refused = run(photos.command("--dry-run"));
+  CAPTURE(refused.output);
+  CHECK(refused.exit_code == 2);
+  CHECK(has(refused.output, "holds too few photos per folder to hold some out for validation; give --val"));
 }
 
 TEST_CASE("distil: a class without photos is refused with the word that goes on") {
@@ -250,6 +277,8 @@ TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
     CHECK(result.exit_code == 2);
     CHECK(has(result.output, words));
   };
+  for (const char* name : {"wasp/0.jpg", "zebra/0.jpg"})
+    write_whole(photos.root / "strangers" / name, read_whole(photos.images / "ant/0.jpg"));
   const std::string rest = "' --teacher '" + photos.weights.string() + "' --out '" + photos.out.string() + "'";
   const std::string start = executable("vitrine") + " distil '";
   says(start + (photos.root / "nowhere").string() + rest, "does not exist");
@@ -282,6 +311,18 @@ TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
        "is not UTF-8, so that no TOML or JSON file can name it");
   says(start + photos.images.string() + rest + " --student resnet99", "resnet99");
   says(photos.command("--baseline --no-labels"), "--baseline trains from labels alone");
+  says(photos.command("--no-labels --test '" + photos.images.string() + "'"), "--test evaluates by class folders");
+  says(photos.command("--student-weights '" + (photos.root / "none.pth").string() + "'"),
+       "none.pth: does not exist; give a weight file of the student");
+  says(photos.command("--student-weights '" + photos.weights.string() + "'"),
+       "choose the architecture, image size and classes that the weights were made for");
+  fs::create_directories(photos.root / "empty/ant");
+  fs::create_directories(photos.root / "empty/bee");
+  for (const char* option : {"--val", "--test"}) {
+    says(photos.command(option + (" '" + (photos.root / "empty").string() + "'")), "empty: holds no photo");
+    says(photos.command(option + (" '" + (photos.root / "strangers").string() + "'")),
+         "strangers: the class folders wasp, zebra are not among the 3 classes of the student");
+  }
   says(start + photos.images.string() + "' --teacher '" + (photos.root / "none").string() + "' --out '" +
            photos.out.string() + "'",
        "give the teacher's weight file");

@@ -2,8 +2,12 @@
 #include "tests/support/message.h"
 #include "tools/commands/distil/configuration.h"
 #include "tools/commands/distil/rules.h"
+#include "tools/commands/distil/steps.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
 
 #include "common/base/error.h"
 #include "tests/support/testing.h"
@@ -12,6 +16,8 @@ using namespace vitrine;
 using vitrine::testing::has;
 
 namespace {
+
+using Sizes = std::vector<std::uint64_t>;
 
 DistilFacts facts_of(std::uint64_t images) {
   DistilFacts facts;
@@ -73,6 +79,16 @@ TEST_CASE("rules: a baseline takes as long as cache and student, and the hours a
   CHECK(both.seconds - facts.once_seconds ==
         doctest::Approx(2 * (alone.seconds - facts.once_seconds)).epsilon(1.0 / 40));
   CHECK(choose_baseline(facts, both).epochs >= both.epochs());
+  for (const std::uint64_t labelled : {50u, 400u, 1'000u}) {
+    CAPTURE(labelled);
+    DistilFacts some = facts;
+    some.labelled = labelled;
+    const DistilChoice choice = choose_settings(some, with);
+    CHECK(choice.seconds - some.once_seconds ==
+          doctest::Approx(2 * (alone.seconds - some.once_seconds)).epsilon(1.0 / 40));
+    CHECK(choose_baseline(some, choice).epochs * static_cast<double>(labelled) ==
+          doctest::Approx(choose_baseline(facts, both).epochs * 1'000).epsilon(1.0 / 40));
+  }
   for (const double hours : {2.0, 5.0, 10.0}) {
     const DistilChoice fitting = choose_settings(facts, {.hours = hours, .baseline = true});
     CHECK(fitting.seconds <= 3600 * hours);
@@ -146,6 +162,33 @@ TEST_CASE("rules: the baseline's batch is at most a pass over the labelled photo
   CHECK(has(baseline_configuration(request, found, choice), "batch = 64  # a pass over the labelled photos\n"));
 }
 
+TEST_CASE("rules: a cache of several passes pays with its calibration counted once") {
+  DistilRequest request;
+  Found found;
+  found.facts = facts_of(1'000);
+  found.costs = {.extraction = 2, .read = 0.25, .live = 1.25, .calibration = 5};
+  const DistilChoice choice = choose_settings(found.facts, {.passes = 4, .epochs = 40});
+  CHECK(has(describe(request, found, choice), "with this student: after 13 epochs; this student trains for 40"));
+  found.costs.extraction = 20;
+  CHECK(has(describe(request, found, choice), "from student 3 on: after 85 epochs"));
+  found.costs.live = 0.2;
+  CHECK(has(describe(request, found, choice), "never: reading it takes longer"));
+}
+
+TEST_CASE("distil's last words say which photos and weights a top-1 is of") {
+  const vitrine::testing::TemporaryDirectory folder;
+  DistilRequest request;
+  request.out = folder.path().string(), request.baseline = true;
+  const auto summarise = [&](const std::filesystem::path& run, const char* summary) {
+    vitrine::testing::write_whole(run / "summary.json", summary);
+  };
+  summarise(folder.path(), R"({"top1":0.5,"evaluated_on":"test","weights":"best"})");
+  summarise(folder / "baseline", R"({"top1":0.25,"evaluated_on":"test","weights":"last"})");
+  CHECK(has(summary_of(request, "vitrine-distil"),
+            "the student's top-1: 50.0 % on the test photos, with its best weights; "
+            "of the same network from labels alone: 25.0 % on the test photos\n"));
+}
+
 TEST_CASE("rules: what the user fixed stays") {
   const DistilChoice choice =
       choose_settings(facts_of(1000), {.passes = 3, .epochs = 7, .size = 96, .batch = 8, .hours = 100});
@@ -180,10 +223,35 @@ TEST_CASE("rules: the cache fits the disk, or the room that it needs is named") 
 
 TEST_CASE(
     "rules: a share of the photos is held out that is large enough to validate on, and leaves enough to learn from") {
-  CHECK(hold_out_share(90) == doctest::Approx(0.2));
-  CHECK(hold_out_share(1'000) == doctest::Approx(0.1));
-  CHECK(hold_out_share(20'000) == doctest::Approx(0.1));
-  CHECK(hold_out_share(1'281'167) == doctest::Approx(0.008));
+  const auto share = [](const Sizes& classes) { return hold_out_share(classes); };
+  CHECK(share({90}) == doctest::Approx(0.2));
+  CHECK(share({500, 500}) == doctest::Approx(0.1));
+  CHECK(share(Sizes(10, 2'000)) == doctest::Approx(0.1));
+  CHECK(share(Sizes(1'000, 1'281)) == doctest::Approx(0.008));
+}
+
+TEST_CASE("rules: where a tenth of each class rounds to nothing, more is held out, and none only if none can be") {
+  const auto held_out = [](const Sizes& classes) {
+    const double share = hold_out_share(classes);
+    std::int64_t photos = 0;
+    for (const std::uint64_t size : classes) photos += std::lround(share * static_cast<double>(size));
+    return photos;
+  };
+  CHECK(held_out(Sizes(300, 4)) == 300);
+  CHECK(held_out(Sizes(5, 2)) == 5);
+  Sizes skewed(299, 3);
+  skewed.push_back(12);
+  CHECK(held_out(skewed) >= 100);
+  for (const std::uint64_t classes : {3u, 40u, 1'000u})
+    for (const std::uint64_t photos : {2u, 3u, 5u, 9u, 60u}) {
+      CAPTURE(classes);
+      CAPTURE(photos);
+      const auto all = static_cast<std::int64_t>(classes * photos);
+      CHECK(held_out(Sizes(classes, photos)) > 0);
+      CHECK(held_out(Sizes(classes, photos)) <= all / 2);
+    }
+  CHECK(hold_out_share(Sizes(20, 1)) == 0);
+  CHECK(hold_out_share({}) == 0);
 }
 
 TEST_CASE("rules: labels gain weight at the end only where there are many and the teacher knows them") {

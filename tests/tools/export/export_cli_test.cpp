@@ -52,6 +52,7 @@ TEST_CASE("a run's files go to its directory of exported weights") {
 TEST_CASE("bad input gives one sentence and exit code 2, and writes nothing") {
   const Shell shell;
   write_whole(shell.root / "text.onnx", "no weights");
+  write_whole(shell.root / "earlier/student-timm/pytorch_model.bin", "weights");
   const std::pair<const char*, const char*> wrong[] = {
       {"weights.safetensors", "--format is required"},
       {"weights.safetensors --format tflite", "tflite"},
@@ -62,6 +63,8 @@ TEST_CASE("bad input gives one sentence and exit code 2, and writes nothing") {
       {"weights.safetensors --format onnx,pth -o one", "names one file"},
       {"weights.safetensors --format safetensors -o weights.safetensors", "is the file to export"},
       {"weights.safetensors --format safetensors --names timm", "has width 8"},
+      {"weights.safetensors --format safetensors --names timm -o earlier",
+       "pytorch_model.bin: is of an earlier export, and timm may open it instead; remove it, or give --format"},
       {"weights.safetensors --format pth --input uint8", "--input is for onnx and torchscript"},
       {"weights.safetensors --format torchscript,pth --opset 18", "--opset is for onnx"},
       {"weights.safetensors --format onnx --names timm", "--names is for safetensors and pth"},

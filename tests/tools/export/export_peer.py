@@ -230,7 +230,7 @@ def probabilities(top):
 def check_page(model, weights, folder):
     """The Python of tools/DEPLOY.md, run as it stands, and vitrine-classify on the same picture."""
     export(weights, "--format", "onnx,pth,safetensors,torchscript", "-o", folder)
-    export(weights, "--format", "pth", "--names", "timm", "-o", folder)
+    export(weights, "--format", "pth,safetensors", "--names", "timm", "-o", folder)
     pixels = numpy.random.default_rng(1).integers(0, 256, (90, 123, 3), dtype=numpy.uint8)
     PIL.Image.fromarray(pixels).resize((200, 150)).save(folder / "photo.jpg")
     names, found = {}, []

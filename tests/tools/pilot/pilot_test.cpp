@@ -31,14 +31,16 @@ struct Teachers : ExtractFixture {
     save(first, "first", 1);
     save(second, "second", 2);
   }
-  void save(const fs::path& file, const std::string& name, std::uint64_t seed, const std::string& more = {}) const {
+  void save(const fs::path& file, const std::string& name, std::uint64_t seed, const std::string& more = {},
+            int group = 8) const {
     save_teacher(root / (name + ".safetensors"), 3, seed);
     write_whole(file, "images = '" + images.string() + "'\ncache = '" + (root / "never").string() + "'\nworkers = 1\n" +
                           more + "[teacher]\nname = '" + name + "'\nweights = '" +
                           (root / (name + ".safetensors")).string() + "'\nheads = 2\nmicro_batch = 4\ndevice = '" +
                           test_device() +
                           "'\n[taps]\nfeatures = [-1]\nattention = [-1]\ncalibration_views = 8\n"
-                          "[plan]\ngroup = 8\nimage_size = 32\n");
+                          "[plan]\ngroup = " +
+                          std::to_string(group) + "\nimage_size = 32\n");
   }
   std::string command(const std::string& more, const fs::path& folder) const {
     return executable("vitrine") + " pilot '" + first.string() + "' '" + second.string() + "' --out '" +
@@ -166,8 +168,10 @@ TEST_CASE("pilot: a stop is passed on, and the same command resumes to the same 
   CHECK(top1_of(fixture.ranking(fixture.out)) == top1_of(fixture.ranking(fixture.root / "whole")));
 }
 
-TEST_CASE("pilot: a teacher without a head has no top-1, but teaches") {
-  const Teachers fixture;
+TEST_CASE("pilot: a teacher without a head has no top-1, but teaches; its configuration's path need not be UTF-8") {
+  Teachers fixture;
+  fixture.second = fixture.root / "caf\xe9/second.toml";
+  fixture.save(fixture.second, "second", 2);
   Tensors tensors = load_safetensors(fixture.root / "second.safetensors");
   std::erase_if(tensors, [](const auto& entry) { return entry.first.starts_with("head."); });
   save_safetensors(fixture.root / "second.safetensors", tensors);
@@ -188,8 +192,24 @@ TEST_CASE("pilot: --dry-run says what would be done, and writes nothing") {
   CHECK(result.exit_code == 0);
   for (const char* words : {"42 in 3 classes", "32 views in 2 passes", "in total: about "})
     CHECK(has(result.output, words));
+  CHECK(has(result.output, "batch 8\n"));
   CHECK_FALSE(fs::exists(fixture.out));
   CHECK_FALSE(fs::exists(fixture.root / "never"));
+}
+
+TEST_CASE("pilot: teachers of unlike groups have students of one batch where it fits all of them, or it is told") {
+  const Teachers fixture;
+  const auto told = [&](int group) {
+    fixture.save(fixture.second, "second", 2, {}, group);
+    const CommandResult result = fixture.pilot(std::string(kShortPilot) + "--dry-run");
+    CHECK(result.exit_code == 0);
+    return result.output;
+  };
+  CHECK(has(told(16), "batch 8\n"));
+  const std::string unlike = told(12);
+  CAPTURE(unlike);
+  CHECK(has(unlike, "batch 8, 12"));
+  CHECK(has(unlike, "as their teachers' groups; --set batch=N makes them alike"));
 }
 
 TEST_CASE("pilot: a configuration's further images without labels are left aside") {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <tuple>
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
@@ -227,8 +228,16 @@ TEST_CASE_FIXTURE(ReportFixture, "an evaluation of weights that have changed sin
   const std::vector<std::string> problems = read_runs({a})[0].problems;
   REQUIRE(problems.size() == 1);
   CHECK(has(problems[0], "evaluation.json: is of weights that " + weights + " no longer has; evaluate"));
-  std::filesystem::remove(weights);
+  evaluation.weights = "from/another/folder/exported/best.safetensors";
+  write_evaluation(a, evaluation);
+  CHECK(read_runs({a})[0].problems == problems);
+  write_whole(weights, "weights");
   CHECK(read_runs({a})[0].problems.empty());
+  std::filesystem::remove(weights);
+  const Run lost = read_runs({a})[0];
+  CHECK(lost.evaluation);
+  REQUIRE(lost.problems.size() == 1);
+  CHECK(has(lost.problems[0], "evaluation.json: may be outdated: its weights, " + weights + ", are not there"));
 }
 
 TEST_CASE_FIXTURE(ReportFixture, "one run has its page in its directory, several need a name") {
@@ -244,6 +253,34 @@ TEST_CASE_FIXTURE(ReportFixture, "one run has its page in its directory, several
   CHECK(has(html, "b is the best of 2 runs: 62.50\u202f% top-1 on the 100 test images, 12.5 points more than a."));
   CHECK(has(html, "<td class=\"n best\">62.50<small>+12.50</small></td>"));
   CHECK(has(html, "The configurations are equal"));
+}
+
+TEST_CASE_FIXTURE(ReportFixture, "tables of up to three runs are in two columns, those of more have the page's width") {
+  std::vector<std::string> runs;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    runs.push_back(run(name, 0.5));
+    CHECK(has(result_section(read_runs(runs)).html, "<div class=\"columns\">") == (runs.size() <= 3));
+  }
+  CHECK(has(page_html(read_runs(runs)), "section > .scroll > table { width: 100%; }"));
+}
+
+TEST_CASE_FIXTURE(ReportFixture, "figures on different images are not compared, however many there are of them") {
+  const std::string a = run("a", 0.5), b = run("b", 0.625);
+  const auto compared = [&](const std::string& images_of_a, const std::string& images_of_b) {
+    for (const auto& [name, top1, images] : {std::tuple("a", 0.25, images_of_a), {"b", 0.75, images_of_b}})
+      write_whole(root / name / "summary.json",
+                  text("{\"steps\":40,\"evaluated_on\":\"test\",\"evaluated_images\":100,\"top1\":", top1,
+                       ",\"test_images\":{", images, "}}"));
+    const std::vector<Run> runs = read_runs({a, b});
+    const bool in_lead = has(lead_html(runs), "b is the best of 2 runs");
+    CHECK(in_lead == !has(lead_html(runs), "not measured on the same images"));
+    CHECK(in_lead == has(result_section(runs).html, "<td class=\"n best\">75.00<small>+50.00</small></td>"));
+    return in_lead;
+  };
+  CHECK(compared("\"folder\":\"/x\",\"hash\":\"1\"", "\"folder\":\"/y\",\"hash\":\"1\""));
+  CHECK_FALSE(compared("\"folder\":\"/x\",\"hash\":\"1\"", "\"folder\":\"/x\",\"hash\":\"2\""));
+  CHECK_FALSE(compared("\"folder\":\"/x\"", "\"folder\":\"/y\",\"hash\":\"1\""));
+  CHECK(compared("", "\"folder\":\"/y\",\"hash\":\"1\""));
 }
 
 TEST_CASE_FIXTURE(ReportFixture, "what is missing or damaged is left out with a sentence") {

@@ -100,7 +100,7 @@ void conclude(const ChooseRequest& request, const std::vector<CandidateCost>& ch
   std::printf("drawn in %s\n", (out / "choice.svg").c_str());
 }
 
-// Everything that can be refused before anything is measured.
+// Refuses, before anything is measured, what would fail once it is measured or trained.
 void check(const ChooseRequest& request, bool measure_only, bool dry_run, const std::string& table) {
   if (measure_only) {
     if (table.empty()) fail("--measure-only needs -o FILE.csv, where the table goes");
@@ -123,6 +123,15 @@ void check(const ChooseRequest& request, bool measure_only, bool dry_run, const 
                 {.path = request.config, .what = "does not exist", .remedy = "give a configuration of vitrine-train"});
   TrainOptions training;
   load_config(request.config, request.overrides, training);
+  const auto refuse = [&](const std::string& what, const char* remedy) {
+    throw Error(ErrorKind::kInput, {.path = request.config, .what = what, .remedy = remedy});
+  };
+  if (training.max_steps > 0)
+    refuse(text("max_steps = ", training.max_steps, " stops every student before it is finished"), "leave it out");
+  if (training.selection() == Select::kLast && training.test.empty())
+    refuse("gives nothing to choose a student by",
+           "set test, or validation or hold_out (without select = \"last\"; without labels also "
+           "targets.teacher.weights)");
   check_outside_images({"--out", request.out}, {{"images", training.images},
                                                 {"unlabelled", training.unlabelled},
                                                 {"validation", training.validation},

@@ -65,9 +65,10 @@ RunScore score_of(const std::filesystem::path& run) {
             result->test ? std::optional(result->test->top1) : std::nullopt};
   if (result->test) return {result->test->top1, "top-1 on the test images", {}};
   if (result->validation) return {result->validation->top1, "top-1 on the validation images", {}};
-  throw Error(
-      ErrorKind::kInput,
-      {.path = run.string(), .what = "has no score", .remedy = "give the configuration test or validation images"});
+  throw Error(ErrorKind::kInput, {.path = run.string(),
+                                  .what = "has no score",
+                                  .remedy = "remove it, set validation, hold_out or test in the configuration, and "
+                                            "repeat the command"});
 }
 
 std::string outcome_table(const Outcome& outcome) {

@@ -52,7 +52,7 @@ void add_options(CommandLine& line, DistilRequest& request, std::vector<std::str
   line.add_option("--test", request.test, "test photos, on which the student is evaluated once");
   line.add_flag("--no-labels", request.no_labels, "learn from the teacher alone; PHOTOS is then any folder");
   line.add_option("--unlabelled", request.unlabelled,
-                  "a folder of further photos, without labels: the teacher alone teaches on them");
+                  "a folder of further photos, without labels: the student learns from the teacher alone on them");
   line.add_flag("--baseline", request.baseline,
                 "also train the same network from labels alone, to compare: everything takes about twice as long");
   line.add_option("--cache", request.cache, "where the teacher's outputs are stored; else OUT/cache");

@@ -69,7 +69,7 @@ void photos(const DistilRequest& request, const Found& found, bool unlabelled, T
 
 void validation(const DistilRequest& request, Toml& out) {
   if (!request.validation.empty()) out.path("validation", request.validation);
-  if (!request.test.empty() && request.labels()) out.path("test", request.test);
+  if (!request.test.empty()) out.path("test", request.test);
 }
 
 void model(const DistilRequest& request, Toml& out) {

@@ -8,15 +8,18 @@
 #include <cstddef>
 #include <filesystem>
 #include <iterator>
+#include <map>
 #include <random>
 #include <set>
 #include <span>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/paths.h"
 #include "common/base/processor_load.h"
 #include "common/base/progress.h"
 #include "common/base/screen.h"
@@ -25,6 +28,7 @@
 #include "common/eval/accuracy.h"
 #include "common/image/bad_pictures.h"
 #include "common/image/exif.h"
+#include "common/image/hold_out.h"
 #include "common/image/scan.h"
 #include "common/image/scan_report.h"
 #include "common/models/device.h"
@@ -37,6 +41,8 @@
 #include "tools/commands/cache/teacher/measure.h"
 #include "tools/commands/distil/configuration.h"
 #include "tools/commands/distil/student_cost.h"
+#include "train/evaluation/evaluate.h"
+#include "train/student/network.h"
 
 namespace vitrine {
 namespace {
@@ -50,16 +56,35 @@ ImageFolders folders_of(const DistilRequest& request) {
   return {request.photos, request.unlabelled, request.labels() ? Labels::kFolders : Labels::kNone};
 }
 
-// Those of `all` that are not held out.
-ImageIndex teaching_photos(const DistilRequest& request, const ImageIndex& all, double hold_out) {
-  ImageFolders folders = folders_of(request);
-  folders.hold_out = hold_out;
+// Of PHOTOS, by hold_out_group().
+std::vector<std::uint64_t> folder_sizes(const ImageIndex& all) {
+  std::map<std::string_view, std::uint64_t> sizes;
+  for (const ImageEntry& photo : all.images)
+    if (!is_unlabelled(photo.id)) ++sizes[hold_out_group(photo.id)];
+  std::vector<std::uint64_t> out;
+  for (const auto& [folder, size] : sizes) out.push_back(size);
+  return out;
+}
+
+// Those of `all` that are in `folders`, on their side of the split.
+ImageIndex photos_in(const ImageFolders& folders, const ImageIndex& all) {
   const ImageIndex listed = list_image_folder(folders);
   ImageIndex out;
   out.classes = all.classes;
   std::ranges::set_intersection(all.images, listed.images, std::back_inserter(out.images), {}, &ImageEntry::id,
                                 &ImageEntry::id);
   return out;
+}
+
+// Chooses what validates, and returns what teaches.
+ImageIndex split(const DistilRequest& request, const ImageIndex& all, Found& found) {
+  ImageFolders folders = folders_of(request);
+  if (!request.validation.empty()) return photos_in(folders, all);
+  folders.hold_out = found.hold_out = hold_out_share(folder_sizes(all));
+  if (found.hold_out > 0) found.held_out = photos_in(folders.held(), all).images.size();
+  if (found.held_out == 0)
+    fail(request.photos, ": holds too few photos per folder to hold some out for validation; give --val");
+  return photos_in(folders, all);
 }
 
 // Lists the photos by their first bytes. Throws Error for too few, and for classes without any.
@@ -77,6 +102,21 @@ ImageIndex list_photos(const DistilRequest& request, const StopFlag& stop, Found
     found.warnings.push_back(empty + "; the student has outputs that no photo teaches");
   }
   return std::move(listing.index);
+}
+
+// Refuses what training would refuse too, but only after the extraction.
+void check_training(const DistilRequest& request, const std::vector<std::string>& classes, const StopFlag& stop) {
+  for (const std::string& folder : {request.validation, request.test}) {
+    if (folder.empty()) continue;
+    const ImageIndex listed = list_by_header({folder, {}, folders_of(request).labels}, stop).index;
+    if (listed.images.empty()) fail(folder, ": holds no photo; expected JPEG, PNG or WebP files");
+    if (request.labels()) match_classes(listed.classes, folder, {classes, classes.size()});
+  }
+  if (request.student_weights.empty()) return;
+  const QuietScreen quiet;  // training loads them again, and prints its notes then
+  ModelOptions student;
+  student.arch = request.student, student.weights = request.student_weights;
+  const Network network(student, static_cast<int>(std::max<std::size_t>(2, classes.size())), at::kCPU);
 }
 
 // Warns of photos that are stored on their side: of some, as it takes reading.
@@ -155,11 +195,8 @@ void meet_classes(const Teacher& teacher, const std::vector<std::string>& folder
       "was trained on these classes teaches more: vitrine train configs/photos/teacher.toml trains one"));
 }
 
-std::optional<std::uint64_t> free_bytes(fs::path directory) {
+std::optional<std::uint64_t> free_bytes(const fs::path& directory) {
   std::error_code failure;
-  directory = fs::absolute(directory, failure);
-  while (!failure && !path_exists(directory) && directory.has_parent_path() && directory != directory.parent_path())
-    directory = directory.parent_path();
   const fs::space_info space = fs::space(directory, failure);
   if (failure) return std::nullopt;
   return space.available;
@@ -225,9 +262,9 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   Found found;
   DistilFacts& facts = found.facts;
   const ImageIndex all = list_photos(request, stop, found);
+  check_training(request, all.classes, stop);
   look_for_rotated(request, all, found);
-  if (request.validation.empty()) found.hold_out = hold_out_share(found.photos);
-  const ImageIndex teaching = teaching_photos(request, all, found.hold_out);
+  const ImageIndex teaching = split(request, all, found);
   facts.labelled = request.labels() ? teaching.labelled() : 0;
   facts.begins_trained = !request.student_weights.empty();
   facts.gpu = request.device != "cpu";
@@ -266,12 +303,13 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   const ExtractOptions options = options_of(request, found, to_measure(teaching.images.size(), facts.module_batch));
   evaluate_teacher(request, options, stop, found);
   throw_if_stopped(stop, "while the teacher was evaluated");
+  const fs::path beside_cache = nearest_directory(request.cache_directory());
   std::size_t checks = 1;
   const Estimate estimate = [&] {
     const QuietScreen quiet;
     const Teacher teacher(options.teacher, options.taps);
     checks = check_passes(teacher);
-    return measure_extraction(options, teacher, 0, {});
+    return measure_extraction(options, teacher, 0, beside_cache);
   }();
   throw_if_stopped(stop, "while the extraction was measured");
   facts.images = std::max<std::uint64_t>(1, teaching.images.size());
@@ -280,9 +318,8 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   facts.once_seconds = estimate.calibration() + estimate.decode * static_cast<double>(facts.images) +
                        (estimate.decode + static_cast<double>(checks) * estimate.costs.live) * options.check_images;
   facts.view_bytes = estimate.bytes_a_view();
-  facts.free_bytes = free_bytes(request.cache_directory());
-  if (const auto epochs = estimate.break_even(); epochs && estimate.passes > 0)
-    found.break_even_per_pass = *epochs / estimate.passes;
+  facts.free_bytes = free_bytes(beside_cache);
+  found.costs = estimate.costs;
   const std::uint32_t size = request.size > 0 ? request.size : facts.teacher_size;
   ModelOptions student;
   student.arch = request.student;

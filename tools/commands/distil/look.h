@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/stop.h"
+#include "tools/commands/cache/estimate_report.h"
 #include "tools/commands/distil/request.h"
 #include "tools/commands/distil/rules.h"
 
@@ -16,26 +17,27 @@ namespace vitrine {
 
 struct Found {
   DistilFacts facts;
-  std::uint64_t photos = 0;   ///< files that begin as pictures do, with those held out
-  std::string left_out;       ///< of the other files "3 sidecar, 1 hidden"; empty: there are none
-  std::uint32_t classes = 0;  ///< class folders; 0 without labels
-  double hold_out = 0;  ///< share of the photos; 0: a validation folder is given, or there is nothing to validate by
-  std::string teacher;  ///< its name
-  std::string teacher_file;  ///< of its weights, or the module; in the configurations, so that no program looks again
+  std::uint64_t photos = 0;    ///< files that begin as pictures do, with those held out
+  std::string left_out;        ///< of the other files "3 sidecar, 1 hidden"; empty: there are none
+  std::uint32_t classes = 0;   ///< class folders; 0 without labels
+  double hold_out = 0;         ///< share of each folder's photos; 0: a validation folder is given
+  std::uint64_t held_out = 0;  ///< photos, of that share
+  std::string teacher;         ///< its name
+  std::string teacher_file;    ///< of its weights, or the module; in the configurations, so that no program looks again
   std::uint32_t teacher_classes = 0;  ///< 0: it has no head
   std::optional<double> top1;         ///< of the teacher on some of the photos, in [0, 1]
   std::uint64_t evaluated = 0;        ///< photos behind top1
   std::string precision;              ///< the faster of those that the device has, for the student
   std::string teacher_precision;
-  std::uint32_t last_block = 0;               ///< the block whose features and attention are kept
-  std::vector<std::string> class_names;       ///< the teacher's, where they must be matched with the folders; else none
-  std::optional<double> break_even_per_pass;  ///< epochs after which a cache of one pass pays; absent: never
-  double others = 0;  ///< share of the processors that other programs took while the work was timed
+  std::uint32_t last_block = 0;          ///< the block whose features and attention are kept
+  std::vector<std::string> class_names;  ///< the teacher's, where they must be matched with the folders; else none
+  ViewCosts costs;                       ///< of the extraction, for break_even_epochs()
+  double others = 0;                     ///< share of the processors that other programs took while the work was timed
   std::vector<std::string> warnings;
 };
 
-/// Runs the teacher and the student for a few batches. Writes only into a temporary directory beside the cache. Throws
-/// Error for photos or a teacher that cannot be used, and Stopped.
+/// Runs the teacher and the student for a few batches. Writes only into temporary directories: a sample of the cache
+/// beside it, on its disk. Throws Error for photos, a teacher or a student's weights that cannot be used, and Stopped.
 Found look(const DistilRequest& request, const StopFlag& stop);
 
 }  // namespace vitrine

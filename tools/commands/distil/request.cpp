@@ -88,6 +88,10 @@ void check_request(const DistilRequest& request) {
                                     .what = "does not exist",
                                     .remedy = "give the teacher's weight file, or a folder with weights and "
                                               "config.json as timm or Hugging Face publish them"});
+  if (!request.student_weights.empty() && !path_exists(request.student_weights))
+    throw Error(ErrorKind::kInput, {.path = request.student_weights,
+                                    .what = "does not exist",
+                                    .remedy = "give a weight file of the student, or leave --student-weights out"});
   const std::vector<GivenPath> images = {{"PHOTOS", request.photos},
                                          {"--unlabelled", request.unlabelled},
                                          {"--val", request.validation},
@@ -103,6 +107,8 @@ void check_request(const DistilRequest& request) {
            "alone");
   }
   if (request.baseline && !request.labels()) fail("--baseline trains from labels alone, and --no-labels has none");
+  if (!request.test.empty() && !request.labels())
+    fail("--test evaluates by class folders, and --no-labels has no classes; leave one of them out");
 }
 
 RequestRecord record_of(const DistilRequest& request) {

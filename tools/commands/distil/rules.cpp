@@ -20,6 +20,8 @@ constexpr double kEpochsOfOneImage = 3000;
 // With less time than that, first the pictures get smaller, down to half the teacher's size, then the epochs fewer.
 constexpr std::uint32_t kEpochsWorthAPicture = 20, kFewestEpochs = 5;
 
+constexpr double kMostEpochsOfAPhase = 1e6;  // that vitrine-train takes
+
 // Half as many passes as epochs lose nothing, a fifth about a point, a sixteenth ten (train/RESULTS.md).
 constexpr std::uint32_t kMostPasses = 32;
 
@@ -42,9 +44,12 @@ double epoch_seconds(const DistilFacts& facts, std::uint32_t size) {
   return facts.data_seconds + facts.step_seconds * scale * scale;
 }
 
+// As many as take as long as cache and student. Its epoch is of the labelled images alone.
 double epochs_of_baseline(const DistilFacts& facts, std::uint32_t passes, double epochs, std::uint32_t size) {
   const double epoch = epoch_seconds(facts, size);
-  return std::ceil(epochs + (epoch > 0 ? passes * facts.extract_seconds / epoch : 0));
+  const double of_all = epochs + (epoch > 0 ? passes * facts.extract_seconds / epoch : 0);
+  const double labelled = static_cast<double>(std::max<std::uint64_t>(1, facts.labelled));
+  return std::min(kMostEpochsOfAPhase, std::ceil(of_all * static_cast<double>(facts.images) / labelled));
 }
 
 double seconds_of(const DistilFacts& facts, bool baseline, std::uint32_t passes, std::uint32_t epochs,
@@ -160,10 +165,21 @@ void choose_batch(const DistilFacts& facts, const DistilFixed& fixed, DistilChoi
 
 }  // namespace
 
-double hold_out_share(std::uint64_t images) {
-  const double all = static_cast<double>(std::max<std::uint64_t>(1, images));
-  const double share = std::max(std::min(0.1, 10'000 / all), 100 / all);  // 100 to 10,000 images, else a tenth
-  return std::round(1000 * std::clamp(share, 0.001, 0.2)) / 1000;
+double hold_out_share(std::span<const std::uint64_t> classes) {
+  constexpr long kMostThousandths = 250;  // which holds out one of two, and of three
+  const auto all = static_cast<double>(
+      std::max<std::uint64_t>(1, std::accumulate(classes.begin(), classes.end(), std::uint64_t{0})));
+  const double wanted = std::max(std::min(0.1, 10'000 / all), 100 / all);  // 100 to 10,000 images, else a tenth
+  const double usual = std::clamp(wanted, 0.001, 0.2);
+  const auto share_of = [](long thousandths) { return static_cast<double>(thousandths) / 1000; };
+  const auto held_out = [&](double share) {
+    double images = 0;
+    for (const std::uint64_t size : classes) images += std::round(share * static_cast<double>(size));
+    return images;
+  };
+  long thousandths = std::lround(1000 * usual);
+  while (thousandths < kMostThousandths && held_out(share_of(thousandths)) < usual * all / 2) ++thousandths;
+  return held_out(share_of(thousandths)) > 0 ? share_of(thousandths) : 0;
 }
 
 std::uint32_t group_size(std::uint64_t images, std::uint32_t module_batch) {

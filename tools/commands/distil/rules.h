@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,8 +50,10 @@ struct DistilChoice {
   std::vector<Reason> reasons;  ///< one per choice, for people
 };
 
-/// The share of each class that is held out where no validation folder is given.
-double hold_out_share(std::uint64_t images);
+/// The share of each class that is held out where no validation folder is given. `classes`: the photos of each, as
+/// hold_out.h groups them. Larger where so many classes are small that rounding would hold out less than half of it. 0:
+/// none can be held out, as no class has two photos.
+double hold_out_share(std::span<const std::uint64_t> classes);
 /// Views stored together, as suits the number of images: forwards of a module are whole.
 std::uint32_t group_size(std::uint64_t images, std::uint32_t module_batch);
 /// The features' error bound.

@@ -30,12 +30,12 @@ std::string percent_of(double share) {
 }
 
 std::string pays(const Found& found, const DistilChoice& choice) {
-  if (!found.break_even_per_pass) return "never: reading it takes longer than running the teacher";
-  const double epochs = *found.break_even_per_pass * choice.passes;
-  const auto rounded = static_cast<std::uint64_t>(std::max(1.0, epochs + 0.5));
+  const std::optional<double> epochs = break_even_epochs(found.costs, choice.passes);
+  if (!epochs) return "never: reading it takes longer than running the teacher";
+  const auto rounded = static_cast<std::uint64_t>(std::max(1.0, *epochs + 0.5));
   const std::string epochs_each = text(rounded, " epochs; this student trains for ", choice.epochs());
-  if (epochs <= choice.epochs()) return "with this student: after " + epochs_each;
-  return text("from student ", static_cast<std::uint64_t>(epochs / choice.epochs()) + 1, " on: after ", epochs_each);
+  if (*epochs <= choice.epochs()) return "with this student: after " + epochs_each;
+  return text("from student ", static_cast<std::uint64_t>(*epochs / choice.epochs()) + 1, " on: after ", epochs_each);
 }
 
 /// A program to run: vitrine-NAME with arguments.
@@ -97,12 +97,16 @@ std::string summary_of(const DistilRequest& request, const std::string& own) {
     if (!file_exists(summary)) return std::nullopt;
     const nlohmann::json json = parse_json(read_file(summary));
     if (!json.is_object() || !json.contains("top1") || !json["top1"].is_number()) return std::nullopt;
-    return percent_of(json["top1"].get<double>()) + " on the " + json.value("evaluated_on", "validation") + " photos";
+    const auto word = [&](const char* key) {
+      return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string();
+    };
+    return text(percent_of(json["top1"].get<double>()), " on the ", word("evaluated_on"), " photos",
+                word("weights") == "best" ? ", with its best weights" : "");
   };
   std::string text_of;
   if (const auto student = top1_of(out)) text_of += "\nthe student's top-1: " + *student;
   if (const auto baseline = request.baseline ? top1_of(out / "baseline") : std::nullopt)
-    text_of += ", of the same network from labels alone: " + *baseline;
+    text_of += "; of the same network from labels alone: " + *baseline;
   const std::string classify = shown_name(own, "classify");
   const std::array words{classify.c_str(), request.out.c_str(), "PHOTO"};
   return text_of + "\nnext: " + shell_command(static_cast<int>(words.size()), words.data()) + "\n";
@@ -114,9 +118,9 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
   std::vector<std::vector<std::string>> rows;
   rows.push_back(
       {"photos", text(human_count(found.photos), found.classes > 0 ? text(" in ", found.classes, " classes") : ""),
-       found.hold_out > 0
-           ? text(percent_of(found.hold_out), found.classes > 0 ? " of each class" : "", " held out for validation")
-           : ""});
+       found.hold_out > 0 ? text(human_count(found.held_out), " held out for validation: ", percent_of(found.hold_out),
+                                 " of each ", found.classes > 0 ? "class" : "folder")
+                          : ""});
   if (!found.left_out.empty()) rows.push_back({"left out", found.left_out, ""});
   rows.push_back({"teacher", found.teacher,
                   found.top1 ? text("right on ", percent_of(*found.top1), " of ", found.evaluated, " photos")

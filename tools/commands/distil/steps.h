@@ -16,11 +16,12 @@ namespace vitrine {
 /// needed.
 void write_files(const DistilRequest& request, const Found& found, const DistilChoice& choice);
 
-/// Extraction, training, if asked the baseline, export, report. Each resumes where it was stopped, and does nothing
-/// where it is finished. `own`: this program's argv[0].
+/// Extraction, training, if asked the baseline, export, report. The first ones resume where they were stopped, and do
+/// nothing where they are finished; export and report are made anew. `own`: this program's argv[0].
 std::vector<CommandStep> steps_of(const DistilRequest& request, const std::string& own);
 
-/// The student's top-1, and the baseline's if there is one, and the command that uses the student; after run_steps().
+/// The student's top-1, and the baseline's if there is one, with the weights that it is of, and the command that uses
+/// the student; after run_steps().
 /// `own`: this program's argv[0].
 std::string summary_of(const DistilRequest& request, const std::string& own);
 

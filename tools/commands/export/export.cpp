@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "common/base/error.h"
@@ -72,6 +73,18 @@ class Destination {
   std::optional<fs::path> folder_;
 };
 
+// A folder for timm holds one student: which file it opens depends on its version.
+void refuse_other_export(const ExportRequest& request, const Destination& destination) {
+  constexpr std::array kInFolder{ExportFormat::kSafetensors, ExportFormat::kPth};
+  const auto asked = [&](ExportFormat format) { return std::ranges::find(request.formats, format); };
+  if (std::ranges::none_of(kInFolder, [&](ExportFormat one) { return asked(one) != request.formats.end(); })) return;
+  for (const ExportFormat format : kInFolder)
+    if (const fs::path other = destination.of(format); asked(format) == request.formats.end() && path_exists(other))
+      throw Error(ErrorKind::kInput, {.path = other.string(),
+                                      .what = "is of an earlier export, and timm may open it instead",
+                                      .remedy = "remove it, or give --format safetensors,pth"});
+}
+
 void check(const ExportRequest& request, const StoredStudent& student, const Destination& destination) {
   for (const ExportFormat format : request.formats) {
     const std::string file = student.file.string();
@@ -81,7 +94,9 @@ void check(const ExportRequest& request, const StoredStudent& student, const Des
     if (path_exists(out) && same_file(out, student.file))
       fail(out.string(), ": is the file to export; name another with -o");
   }
-  if (request.names == TensorNaming::kTimm) timm_card(student);  // throws if there can be none
+  if (request.names != TensorNaming::kTimm) return;
+  refuse_other_export(request, destination);
+  timm_card(student);  // throws if there can be none
 }
 
 Forward write(const StoredStudent& student, ExportFormat format, const GraphOptions& options, const fs::path& path) {

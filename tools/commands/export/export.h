@@ -39,7 +39,8 @@ struct ExportedFile {
 };
 
 /// Writes each format in turn, runs it against the student on random pictures, and publishes it if they agree. An
-/// existing file is replaced, except the one that the student was read from. Throws Error; earlier formats stay.
+/// existing file is replaced, except the one that the student was read from; timm's folder may not hold weights of an
+/// earlier export in a format that is not asked for. Throws Error; earlier formats stay.
 std::vector<ExportedFile> export_student(const ExportRequest& request);
 
 /// "onnx", "safetensors".

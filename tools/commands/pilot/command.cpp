@@ -14,6 +14,7 @@
 #include "common/base/error.h"
 #include "common/base/file_lock.h"
 #include "common/base/files.h"
+#include "common/base/json_text.h"
 #include "common/base/memory.h"
 #include "common/base/stop.h"
 #include "common/config/command_line.h"
@@ -112,7 +113,7 @@ int pilot(const PilotRequest& request, bool dry_run, const std::string& own, con
   std::vector<TrialResult> trials;
   for (const PilotTeacher& teacher : teachers) trials.push_back(result_of(request, teacher));
   sort_by_student(trials);
-  publish(fs::path(request.out) / kRanking, ranking_json(trials).dump(2) + "\n");
+  publish(fs::path(request.out) / kRanking, json_text(ranking_json(trials)));
   std::printf("\n%s", ranking_table(trials).c_str());
   return 0;
 }

@@ -12,6 +12,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/local_ranks.h"
+#include "common/base/paths.h"
 #include "common/base/progress.h"
 #include "common/base/screen.h"
 #include "common/teacher/teacher.h"
@@ -54,10 +55,11 @@ void check_enough(const PictureShares& found, const std::vector<PilotTeacher>& t
        "; add pictures");
 }
 
-// Of the students' inputs.
-std::vector<std::uint32_t> sizes_of(const PilotRequest& request, const std::vector<PilotTeacher>& teachers) {
+// The values of an option of the students.
+std::vector<std::uint32_t> values_of(std::uint32_t TrainOptions::*option, const PilotRequest& request,
+                                     const std::vector<PilotTeacher>& teachers) {
   std::set<std::uint32_t> out;
-  for (const PilotTeacher& teacher : teachers) out.insert(train_options(request, teacher).size);
+  for (const PilotTeacher& teacher : teachers) out.insert(train_options(request, teacher).*option);
   return {out.begin(), out.end()};
 }
 
@@ -96,11 +98,14 @@ std::string describe(const PilotRequest& request, const std::vector<PilotTeacher
       {"a teacher's cache",
        text(human_count(total.teaching * request.passes), " views in ", counted(request.passes, "pass", "passes")),
        request.keep ? "" : "removed once its student is scored"});
-  const std::vector<std::uint32_t> sizes = sizes_of(request, teachers);
+  const std::vector<std::uint32_t> sizes = values_of(&TrainOptions::size, request, teachers);
+  const std::vector<std::uint32_t> batches = values_of(&TrainOptions::batch, request, teachers);
   const TrainOptions student = train_options(request, teachers.front());
   rows.push_back({"a student", text(student.model.arch, ", width ", student.model.width), ""});
   rows.push_back({"", text(request.epochs, " epochs at size ", range_words(sizes)),
                   sizes.size() > 1 ? "as their teachers' views; --set size=N makes them alike" : ""});
+  rows.push_back({"", text("batch ", range_words(batches)),
+                  batches.size() > 1 ? "as their teachers' groups; --set batch=N makes them alike" : ""});
   for (const PilotTeacher& teacher : teachers) rows.push_back({teacher.name, teacher.options.teacher.file(), ""});
   return table_words(rows);
 }
@@ -121,7 +126,8 @@ std::string estimate(const PilotRequest& request, const std::vector<PilotTeacher
     const Estimate cost = [&] {
       const QuietScreen quiet;
       const Teacher network(options.teacher, options.taps);
-      return measure_extraction(options, network, options.workers > 0 ? options.workers : default_threads(), {});
+      return measure_extraction(options, network, options.workers > 0 ? options.workers : default_threads(),
+                                nearest_directory(options.cache));
     }();
     throw_if_stopped(stop, "while a student was tried");
     const double step =

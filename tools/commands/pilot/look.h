@@ -22,7 +22,7 @@ void link_pictures(const PilotRequest& request, const std::vector<PilotTeacher>&
 std::string describe(const PilotRequest& request, const std::vector<PilotTeacher>& teachers, const PictureDraw& draw);
 
 /// Runs each teacher and a student for a few groups: time and disk, as a table for people. Writes only into temporary
-/// directories.
+/// directories, beside the caches.
 std::string estimate(const PilotRequest& request, const std::vector<PilotTeacher>& teachers, const PictureDraw& draw,
                      const StopFlag& stop);
 

@@ -61,6 +61,14 @@ void check_alike(const PilotTeacher& first, const PilotTeacher& other) {
          " differ in hold_out, exif_orientation or grey16; teachers are compared on the same images");
 }
 
+void choose_batches(std::vector<PilotTeacher>& teachers) {
+  const auto group = [](const PilotTeacher& teacher) { return teacher.options.plan.group; };
+  const std::uint32_t least = group(*std::ranges::min_element(teachers, {}, group));
+  const bool fits_all =
+      std::ranges::all_of(teachers, [&](const PilotTeacher& teacher) { return group(teacher) % least == 0; });
+  for (PilotTeacher& teacher : teachers) teacher.batch = fits_all ? least : group(teacher);
+}
+
 Json as_json(const Field::Value& value) {
   struct Visitor {
     Json operator()(Field::Section) const { return nullptr; }
@@ -94,7 +102,7 @@ std::vector<PilotTeacher> teachers_of(const PilotRequest& request) {
   std::vector<PilotTeacher> out;
   std::map<std::string, std::string> config_of;
   for (const std::string& config : request.configs) {
-    PilotTeacher teacher{fs::path(config).stem().string(), config, {}};
+    PilotTeacher teacher{.name = fs::path(config).stem().string(), .config = config, .options = {}};
     const auto [known, is_new] = config_of.emplace(teacher.name, config);
     if (!is_new)
       fail(known->second, " and ", config, ": the configurations' file names must differ, as they name the results");
@@ -111,6 +119,7 @@ std::vector<PilotTeacher> teachers_of(const PilotRequest& request) {
     out.push_back(std::move(teacher));
   }
   for (const PilotTeacher& teacher : out) check_alike(out.front(), teacher);
+  choose_batches(out);
   return out;
 }
 
@@ -142,7 +151,7 @@ TrainOptions train_options(const PilotRequest& request, const PilotTeacher& teac
   out.eval_every = std::max(1u, static_cast<std::uint32_t>(request.epochs / 4));
   out.output = (fs::absolute(request.out) / teacher.name / "run").string();
   out.size = teacher.options.plan.image_size;
-  out.batch = teacher.options.plan.group;
+  out.batch = teacher.batch;
   out.seed = request.seed;
   out.model.arch = request.arch;
   out.model.width = request.width;

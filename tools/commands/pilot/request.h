@@ -32,6 +32,9 @@ struct PilotTeacher {
   std::string name;        ///< the configuration's file name without ".toml": its folder below PilotRequest::out
   std::string config;      ///< as given
   ExtractOptions options;  ///< of that file; paths are absolute
+  /// Of its student: the smallest of all teachers' groups if it divides the others, so that students differ by their
+  /// teachers alone; else the teacher's own group.
+  std::uint32_t batch = 0;
 };
 
 /// Reads the configurations. Throws Error for one that is not vitrine-extract's, that names no teacher or no labelled

@@ -12,7 +12,7 @@ std::string title_of(const std::vector<Run>& runs) {
   constexpr std::size_t kNamed = 4;
   std::string out;
   for (std::size_t i = 0; i < std::min(runs.size(), kNamed); ++i) out += (i == 0 ? "" : ", ") + runs[i].name;
-  if (runs.size() > kNamed) out += text(" and ", runs.size() - kNamed, " more runs");
+  if (runs.size() > kNamed) out += text(" and ", runs.size() - kNamed, " more");
   return out;
 }
 

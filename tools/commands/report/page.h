@@ -2,6 +2,7 @@
 #ifndef VITRINE_TOOLS_COMMANDS_REPORT_PAGE_H_
 #define VITRINE_TOOLS_COMMANDS_REPORT_PAGE_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -32,8 +33,12 @@ struct Score {
   double value = 0;       ///< in [0, 1]
   const char* what = "";  ///< "top-1", "agreement with the teacher"
   std::string on;         ///< "the 2,000 test images", "the validation images"
+  ImagesRecord images;    ///< these
 };
 std::optional<Score> score_of(const Run& run);
+
+/// A table of so many runs leaves room for a second one beside it; that of more has the page's width.
+inline constexpr std::size_t kMostRunsInColumns = 3;
 
 /// "61.20" for 0.612; "61.2" with one decimal.
 std::string percent_number(double share, int digits = 2);

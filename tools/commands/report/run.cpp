@@ -3,6 +3,7 @@
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -57,6 +58,15 @@ class SummaryReader {
   std::vector<std::string>& problems_;
 };
 
+ImagesRecord images_of(const SummaryReader& in, const char* key) {
+  ImagesRecord out;
+  const nlohmann::ordered_json* images = in.find(key);
+  if (images == nullptr || !images->is_object()) return out;
+  for (const auto& [name, value] : {std::pair("folder", &out.folder), std::pair("hash", &out.hash)})
+    if (images->contains(name) && (*images)[name].is_string()) *value = (*images)[name].get<std::string>();
+  return out;
+}
+
 std::vector<std::string> remarks_of(const SummaryReader& in) {
   std::vector<std::string> out;
   if (const auto* allowed = in.find("allowed"); allowed != nullptr && allowed->is_array())
@@ -90,6 +100,8 @@ RunSummary summary_of(const nlohmann::ordered_json& json, const std::string& whe
   in.share("validation_top1", out.validation_top1);
   in.share("validation_agreement", out.validation_agreement);
   out.evaluated_on = in.words("evaluated_on");
+  out.test_images = images_of(in, "test_images");
+  out.validation_images = images_of(in, "validation_images");
   out.weights = in.words("weights") == "best" ? "best" : "last";
   if (const auto* best = in.find("best"); best != nullptr && best->is_object()) {
     SummaryReader inner(*best, where + ": best", problems);
@@ -129,11 +141,18 @@ void read_summary_file(Run& run) {
 
 void read_evaluation_file(Run& run) {
   run.evaluation = read_evaluation(run.directory);
-  if (!run.evaluation || run.evaluation->weights_sha256.empty() || !file_exists(run.evaluation->weights)) return;
-  if (sha256_hex_of_file(run.evaluation->weights) != run.evaluation->weights_sha256)
+  if (!run.evaluation || run.evaluation->weights_sha256.empty()) return;
+  // In the run, whose path was typed from some folder and may have changed.
+  const std::filesystem::path named = run.evaluation->weights;
+  const std::filesystem::path weights = run.directory / named.parent_path().filename() / named.filename();
+  const auto outdated = [&](const std::string& what) {
     throw Error(ErrorKind::kInput, {.path = RunFiles(run.directory).evaluation().string(),
-                                    .what = text("is of weights that ", run.evaluation->weights, " no longer has"),
+                                    .what = what,
                                     .remedy = "evaluate the run again with --evaluate"});
+  };
+  if (!file_exists(weights)) outdated(text("may be outdated: its weights, ", weights.string(), ", are not there"));
+  if (sha256_hex_of_file(weights) != run.evaluation->weights_sha256)
+    outdated(text("is of weights that ", weights.string(), " no longer has"));
 }
 
 void read_cache(Run& run) {

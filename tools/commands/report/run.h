@@ -17,11 +17,17 @@
 
 namespace vitrine {
 
+/// Where evaluated images are, and what they are; empty: not recorded.
+struct ImagesRecord {
+  std::string folder, hash;
+};
+
 /// Of summary.json, which a finished run has.
 struct RunSummary {
   std::optional<std::uint64_t> steps, images_seen, evaluated_images, best_step, best_epoch, size;
   std::optional<double> wall_seconds, core_seconds, wait_share;
-  std::string evaluated_on;                    ///< "test", "validation", or empty
+  std::string evaluated_on;  ///< "test", "validation", or empty
+  ImagesRecord test_images, validation_images;
   std::string weights;                         ///< that top1 and top5 are of: "best" or "last"
   std::optional<double> last_top1, last_top5;  ///< of the last weights, where top1 and top5 are of the best
   std::optional<double> top1, top5, validation_top1, validation_agreement, best_score;  ///< in [0, 1]

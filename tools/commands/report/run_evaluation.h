@@ -32,7 +32,7 @@ struct HardPicture {
 };
 
 struct RunEvaluation {
-  std::string weights;  ///< the file that was evaluated
+  std::string weights;  ///< the file that was evaluated, in a folder of the run, as its path was given then
   std::string weights_sha256;
   std::string about;    ///< of the weights: their step and how they were chosen
   std::string folder;   ///< of images

@@ -88,7 +88,8 @@ std::string table_html(const std::vector<const Run*>& runs, const std::vector<Cl
     }
     table.rows.push_back(std::move(cells));
   }
-  return runs.size() == 1 ? table.html_in_columns(3) : runs.size() == 2 ? table.html_in_columns(2) : table.html();
+  if (runs.size() > kMostRunsInColumns) return table.html();
+  return table.html_in_columns(runs.size() == 1 ? 3 : 2);
 }
 
 std::string evaluation_words(const Run& run) {

@@ -19,7 +19,27 @@ struct Row {
   enum class Better { kNone, kMore, kLess } better = Better::kNone;
   bool difference = false;  ///< shows what it is more or less than the first run's, in the same words
   const char* about = "";   ///< explains the title below it
+  /// Those that the figure was measured on; runs with others are not compared by it.
+  std::function<ImagesRecord(const Run&)> images = {};
 };
+
+ImagesRecord test_images_of(const Run& run) {
+  return run.summary ? run.summary->test_images : ImagesRecord{};
+}
+
+ImagesRecord validation_images_of(const Run& run) {
+  return run.summary ? run.summary->validation_images : ImagesRecord{};
+}
+
+ImagesRecord evaluated_images_of(const Run& run) {
+  return run.summary && run.summary->evaluated_on == "test" ? test_images_of(run) : validation_images_of(run);
+}
+
+// False only where the records tell.
+bool may_be_alike(const ImagesRecord& a, const ImagesRecord& b) {
+  if (!a.hash.empty() && !b.hash.empty()) return a.hash == b.hash;
+  return a.folder.empty() || b.folder.empty() || a.folder == b.folder;
+}
 
 std::optional<double> as_number(const std::optional<std::uint64_t>& count) {
   return count ? std::optional(static_cast<double>(*count)) : std::nullopt;
@@ -93,16 +113,23 @@ std::vector<Row> rows() {
     return [figure](const Run& run) { return run.summary ? (*run.summary).*figure : std::nullopt; };
   };
   return {
-      {"Top-1 on the test images, %", on("test", &RunSummary::top1), percent, Better::kMore, true, kTop1},
-      {"Top-5 on the test images, %", on("test", &RunSummary::top5), percent, Better::kMore, true, kTop5},
-      {"Top-1 on the validation images, %", on("validation", &RunSummary::top1), percent, Better::kMore, true, kTop1},
-      {"Top-5 on the validation images, %", on("validation", &RunSummary::top5), percent, Better::kMore, true, kTop5},
-      {"Top-1 of the last weights there, %", of_summary(&RunSummary::last_top1), percent, Better::kMore, true, kTop1},
-      {"Top-5 of the last weights there, %", of_summary(&RunSummary::last_top5), percent, Better::kMore, true, kTop5},
-      {"Best top-1 in validation, %", best_top1_of, percent, Better::kMore, true, "of all epochs"},
+      {"Top-1 on the test images, %", on("test", &RunSummary::top1), percent, Better::kMore, true, kTop1,
+       test_images_of},
+      {"Top-5 on the test images, %", on("test", &RunSummary::top5), percent, Better::kMore, true, kTop5,
+       test_images_of},
+      {"Top-1 on the validation images, %", on("validation", &RunSummary::top1), percent, Better::kMore, true, kTop1,
+       validation_images_of},
+      {"Top-5 on the validation images, %", on("validation", &RunSummary::top5), percent, Better::kMore, true, kTop5,
+       validation_images_of},
+      {"Top-1 of the last weights there, %", of_summary(&RunSummary::last_top1), percent, Better::kMore, true, kTop1,
+       evaluated_images_of},
+      {"Top-5 of the last weights there, %", of_summary(&RunSummary::last_top5), percent, Better::kMore, true, kTop5,
+       evaluated_images_of},
+      {"Best top-1 in validation, %", best_top1_of, percent, Better::kMore, true, "of all epochs",
+       validation_images_of},
       {"Best epoch", best_epoch_of, count_words},
       {"Agreement with the teacher in validation, %", agreement_of, percent, Better::kMore, true,
-       "images to which both give the same first answer"},
+       "images to which both give the same first answer", validation_images_of},
       {"Agreement with the teacher, image by image, %",
        [](const Run& run) { return run.evaluation ? run.evaluation->agreement : std::nullopt; }, percent, Better::kMore,
        true},
@@ -146,12 +173,15 @@ std::vector<Cell> cells_of(const Row& row, const std::vector<Run>& runs) {
   }
   if (!low) return {};
   const double best = row.better == Row::Better::kLess ? *low : *high;
-  const bool differ = row.words(*low) != row.words(*high);
+  const bool alike = !row.images || std::ranges::all_of(runs, [&](const Run& run) {
+    return may_be_alike(row.images(runs[0]), row.images(run));
+  });
+  const bool differ = alike && row.words(*low) != row.words(*high);
   std::vector<Cell> out{{titled(row.title, row.about)}};
   for (std::size_t i = 0; i < values.size(); ++i) {
     Cell cell{values[i] ? escaped(row.words(*values[i])) : "\u2013", Cell::Kind::kNumber};
     cell.best = values[i] && differ && row.better != Row::Better::kNone && *values[i] == best;
-    if (row.difference && i > 0 && values[i] && values[0])
+    if (row.difference && alike && i > 0 && values[i] && values[0])
       cell.html += difference_html(*values[i] - *values[0], row.words);
     out.push_back(std::move(cell));
   }
@@ -221,7 +251,7 @@ std::string lead_of_several(const std::vector<Run>& runs) {
   if (scored.size() < 2) return text(runs.size(), " runs side by side.");
   const Score& first = scored[0].first;
   for (const auto& [score, run] : scored)
-    if (std::string(score.what) != first.what || score.on != first.on)
+    if (std::string(score.what) != first.what || score.on != first.on || !may_be_alike(score.images, first.images))
       return text(
           runs.size(),
           " runs side by side. They were not measured on the same images, so their figures cannot be compared.");
@@ -245,11 +275,14 @@ std::string percent_number(double share, int digits) {
 std::optional<Score> score_of(const Run& run) {
   if (run.summary && run.summary->top1 && !run.summary->evaluated_on.empty()) {
     const std::string count = run.summary->evaluated_images ? human_count(*run.summary->evaluated_images) + " " : "";
-    return Score{*run.summary->top1, "top-1", text("the ", count, run.summary->evaluated_on, " images")};
+    return Score{*run.summary->top1, "top-1", text("the ", count, run.summary->evaluated_on, " images"),
+                 evaluated_images_of(run)};
   }
-  if (const auto best = best_top1_of(run)) return Score{*best, "top-1", "the validation images, at its best"};
+  const ImagesRecord validated = validation_images_of(run);
+  if (const auto best = best_top1_of(run))
+    return Score{*best, "top-1", "the validation images, at its best", validated};
   if (const auto agreement = agreement_of(run))
-    return Score{*agreement, "agreement with the teacher", "the validation images"};
+    return Score{*agreement, "agreement with the teacher", "the validation images", validated};
   return std::nullopt;
 }
 
@@ -273,8 +306,7 @@ Section result_section(const std::vector<Run>& runs) {
   add(text_row("Distilled into", runs, stage_words,
                "the teacher's block \u2192 the student's stage that learns from it"));
   add(text_row("State", runs, state_words));
-  constexpr std::size_t kNarrow = 2;  // runs whose figures leave room for a second column
-  return {"results", "Results", runs.size() <= kNarrow ? table.html_in_columns(2) : table.html()};
+  return {"results", "Results", runs.size() <= kMostRunsInColumns ? table.html_in_columns(2) : table.html()};
 }
 
 }  // namespace vitrine

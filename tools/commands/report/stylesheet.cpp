@@ -47,9 +47,10 @@ ul.notes li { margin-bottom: .35rem; break-inside: avoid; }
 .columns.narrow { grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)); }
 .columns > * { min-width: 0; }
 .columns table { width: 100%; }
-.columns th:last-child, .columns td:last-child { padding-right: 0; }
+.columns th:last-child, .columns td:last-child, section > .scroll th:last-child, section > .scroll td:last-child { padding-right: 0; }
 .columns h3 { margin-top: .5rem; }
 .scroll { overflow-x: auto; max-width: 100%; margin: 0 0 1.2rem; }
+section > .scroll > table { width: 100%; }
 table { border-collapse: collapse; font-size: .92rem; line-height: 1.4; }
 th, td { text-align: left; vertical-align: baseline; padding: .38rem 1.6rem .38rem 0; border-bottom: 1px solid var(--grid);
   overflow-wrap: break-word;

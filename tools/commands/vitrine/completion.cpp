@@ -20,16 +20,22 @@ constexpr const char* kBash = R"sh(_vitrine() {
 complete -o default -F _vitrine vitrine
 )sh";
 
+// As a file of $fpath it is the body of _vitrine, which the first Tab runs; sourced, it only defines.
+// clang-format off
 constexpr const char* kZsh = R"sh(#compdef vitrine
 _vitrine() {
   local -a found
-  found=(${(f)"$(${words[1]} complete ${
-  words[2, CURRENT - 1]} 2>/dev/null)"})
+  found=(${(f)"$("${words[1]}" complete "${(@)words[2,CURRENT-1]}" 2>/dev/null)"})
   compadd -a found
   _files
 }
-compdef _vitrine vitrine
+if [[ "${funcstack[1]}" == _vitrine ]]; then
+  _vitrine "$@"
+else
+  compdef _vitrine vitrine
+fi
 )sh";
+// clang-format on
 
 // The standard output of a program that is run without a shell's interpretation of its arguments.
 std::string output_of(const std::filesystem::path& program, const std::vector<std::string>& arguments) {

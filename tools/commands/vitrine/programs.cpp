@@ -23,7 +23,7 @@ std::span<const ProgramName> programs() {
       {"cache", "inspect, verify, repair and recode caches; estimate their cost"},
       {"report", "one page about one run, or about several, side by side"},
       {"export", "a student as safetensors, pth, ONNX or TorchScript"},
-      {"classify", "name what is on pictures"},
+      {"classify", "name what is in pictures"},
       {"bench", "measure the codec, reading, teachers, inference and planning"},
       {"draw", "draw a small data set to try things on"},
   }};

@@ -75,6 +75,8 @@ class OnnxNetwork:
         options.intra_op_num_threads = spec["threads"]
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = 3
+        if spec["precision"] == "int8":  # as tools/DEPLOY.md says that such files are run
+            options.add_session_config_entry("session.x64quantprecision", "1")
         self.session = onnxruntime.InferenceSession(spec["onnx"], options, providers=["CPUExecutionProvider"])
 
     def prepare(self, x):
