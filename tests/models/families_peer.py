@@ -53,6 +53,8 @@ FAMILIES = {
     "clip": (VisionTransformer, dict(SIZES, pre_norm=True, **EPS5), 56, {}, {}, [{"activation": "quick_gelu"}]),
     "clip quick_gelu": (VisionTransformer, dict(SIZES, pre_norm=True, act_layer="quick_gelu", **EPS5), 56,
                         {"activation": "quick_gelu"}, {}, [{"activation": "gelu"}]),
+    "clipa": (VisionTransformer, dict(SIZES, global_pool="avg", **EPS5), 56, {"naming": "OpenAI CLIP or OpenCLIP"}, {},
+              [{"eps": 0.1}, {"pooling": "class"}]),
     "siglip": (VisionTransformer, MAP, 56, {}, {}, [{"activation": "quick_gelu"}]),
     "siglip gelu_tanh": (VisionTransformer, dict(MAP, act_layer="gelu_tanh"), 56, {"activation": "gelu_tanh"}, {},
                          [{"activation": "gelu"}]),

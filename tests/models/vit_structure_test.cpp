@@ -128,6 +128,34 @@ TEST_CASE("the eps that a card says is taken, and said where it is not the famil
         std::vector<std::string>{"the LayerNorms' eps is 1e-12 as its card says, not this family's 1e-06"});
 }
 
+TEST_CASE(
+    "OpenCLIP's final norm is before or after the pooling, as its card says or the norm before the blocks shows") {
+  const VitStructure plain = structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4});
+  VitStructure clip = plain, clipa = plain;
+  clip.norm_pre = true;
+  clip.eps = clipa.eps = 1e-5;
+  clipa.norm = false;
+  clipa.fc_norm = true;
+  clipa.pooling = VitPooling::kMean;
+  const auto reading = [](const VitStructure& structure, VitHints hints) {
+    hints.heads = 2;
+    hints.naming = "OpenAI CLIP or OpenCLIP";
+    return structure_of(weights_of(structure), hints, "file");
+  };
+  CHECK(reading(clip, {}).structure == clip);
+  CHECK(reading(plain, {.pooling = "mean", .norm_after_pooling = true}).structure == clipa);
+  CHECK(reading(plain, {}).structure == clipa);
+  CHECK(has(reading(plain, {}).assumed[0], "pooling mean of patches, as in CLIPA"));
+  VitStructure early = clipa;
+  early.norm = true;
+  early.fc_norm = false;
+  CHECK(reading(plain, {.pooling = "mean", .norm_after_pooling = false}).structure == early);
+  VitStructure late = clipa;
+  late.norm_pre = true;
+  CHECK(reading(clip, {.pooling = "mean", .norm_after_pooling = true}).structure == late);
+  CHECK((reading(plain, {.pooling = "class", .norm_after_pooling = true}).structure.pooling == VitPooling::kClass));
+}
+
 TEST_CASE("an unknown architecture is reported separately, not among what the tensors do not show") {
   const VitReading reading = structure_of(weights_of(structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4})),
                                           {.arch = "mine", .heads = 2}, "file");

@@ -9,6 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/models/weights/layout.h"
+#include "common/models/weights/naming_tables.h"
 #include "common/models/tensor_names.h"
 #include "common/models/vit/architectures.h"
 
@@ -185,11 +186,15 @@ class Reader {
   void read_norms() {
     s_.norm = names_.has("norm.weight");
     s_.fc_norm = names_.has("fc_norm.weight");
+    // OpenCLIP calls the norms before and after the pooling alike; those without a norm before the blocks have the
+    // latter.
+    const bool open_clip = hints_.naming == kOpenClip;
+    if (open_clip && !s_.fc_norm && hints_.norm_after_pooling.value_or(!s_.norm_pre)) std::swap(s_.norm, s_.fc_norm);
     if (!s_.norm && !s_.fc_norm && !(arch_ && arch_->no_final_norm))
       misfit("the file is incomplete, fetch it again, or name the architecture if it has no final norm",
              "norm.weight and fc_norm.weight are both missing");
     const bool post_mlp_norm = s_.mlp_norm && s_.mlp == VitMlp::kPlain;  // BEiT-3
-    s_.eps = s_.norm_pre || is_dinov3() || post_mlp_norm ? 1e-5 : 1e-6;
+    s_.eps = s_.norm_pre || is_dinov3() || post_mlp_norm || open_clip ? 1e-5 : 1e-6;
     if (hints_.eps <= 0 || hints_.eps == s_.eps) return;
     notes_.push_back(text("the LayerNorms' eps is ", hints_.eps, " as its card says, not this family's ", s_.eps));
     s_.eps = hints_.eps;
@@ -215,6 +220,8 @@ class Reader {
         fail(where_, ": pooling = \"", hints_.pooling, "\" is not known; expected class or mean");
       else if (is_dinov3())
         assume("pooling mean of patches, as in timm (Meta's code takes the class token)");
+      else if (hints_.naming == kOpenClip && mean)
+        assume("pooling mean of patches, as in CLIPA");
     }
   }
 

@@ -3,6 +3,7 @@
 #ifndef VITRINE_COMMON_MODELS_VIT_READ_STRUCTURE_H_
 #define VITRINE_COMMON_MODELS_VIT_READ_STRUCTURE_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,9 @@ struct VitHints {
   int heads = 0, classes = 0;
   std::string activation;  ///< "gelu", "gelu_tanh", "quick_gelu" or "silu"
   std::string pooling;     ///< "class" or "mean", where the network has a class token and no attention pool
-  double eps = 0;          ///< of all LayerNorms; 0: the family's
+  std::string naming;      ///< whose names the weights had (WeightFiles::naming)
+  std::optional<bool> norm_after_pooling;  ///< of weights with OpenCLIP's names, which call both norms alike
+  double eps = 0;                          ///< of all LayerNorms; 0: the family's
 };
 
 struct VitReading {

@@ -54,7 +54,7 @@ void say_network(const CardFields& config, TeacherCard& card) {
   say(card.dim, config.size("hidden_size"));
   say(card.depth, config.size("num_hidden_layers"));
   say(card.heads, config.size("num_attention_heads"));
-  say_eps(config, card);
+  say_eps(config, "layer_norm_eps", card);
   if (const auto activation = config.words("hidden_act"))
     say(card.activation, std::optional(activation_word(*activation)));
 }
