@@ -34,6 +34,8 @@ CORE = dict(PE, embed_dim=64, num_heads=4, global_pool="map", attn_pool_num_head
 DINOV3 = dict(SIZES, qkv_bias=False, init_values=1e-5, rope_type="dinov3", rope_temperature=100, rope_rotate_half=True,
               use_rot_pos_emb=True, use_abs_pos_emb=False, num_reg_tokens=4, use_fc_norm=False, num_classes=0, **EPS5)
 EVA02 = dict(SIZES, mlp_ratio=4 * 2 / 3, swiglu_mlp=True, use_rot_pos_emb=True, ref_feat_shape=(16, 16))
+ROPE_APE = dict(SIZES, attn_type="rope", init_values=1e-5, global_pool="token", no_embed_class=True, use_rot_pos_emb=True,
+                rope_grid_indexing="xy", rope_temperature=100.)
 MAP = dict(SIZES, class_token=False, global_pool="map")
 NO_ROPE = {"rope": "none"}
 
@@ -74,6 +76,7 @@ FAMILIES = {
     "eva giant": (Eva, dict(SIZES, mlp_ratio=6144 / 1408), 56, {}, {}, [{"pooling": "class"}]),
     "sbb rope": (Eva, dict(SIZES, init_values=1e-5, class_token=False, num_reg_tokens=1, use_rot_pos_emb=True,
                            use_abs_pos_emb=False, ref_feat_shape=(16, 16)), 56, {}, {}, [NO_ROPE]),
+    "rope ape": (Eva, ROPE_APE, 56, {"arch": "vit_small_patch16_rope_ape_224", "dim": 48, "depth": 2}, {}, [NO_ROPE]),
     "dinov3": (Eva, DINOV3, 56, {}, {}, [NO_ROPE, {"rope_half": False}, {"rope_temperature": 90}, {"pooling": "class"}]),
     "dinov3 qkvb": (Eva, dict(DINOV3, qkv_bias=True), 56, {}, {}, [NO_ROPE]),
     "dinov3 plus": (Eva, dict(DINOV3, swiglu_mlp=True, swiglu_align_to=8), 24, {}, {}, [NO_ROPE]),

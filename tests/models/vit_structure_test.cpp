@@ -156,6 +156,21 @@ TEST_CASE(
   CHECK((reading(plain, {.pooling = "class", .norm_after_pooling = true}).structure.pooling == VitPooling::kClass));
 }
 
+TEST_CASE("weights that may be DeiT-III's or a RoPE-ViT's are said to be taken without rotary positions") {
+  VitStructure deit3 = structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4});
+  deit3.layer_scale = VitLayerScale::kLs;
+  deit3.positions = VitPositions::kPatches;
+  const auto assumed = [&](const char* arch) {
+    VitHints hints{.arch = arch, .heads = 2, .activation = "gelu"};
+    hints.dim = 32, hints.depth = 2;
+    return structure_of(weights_of(deit3), hints, "file").assumed;
+  };
+  const std::vector<std::string> expected{"no rotary positions (a RoPE-ViT with pos_embed has them)"};
+  CHECK(assumed("") == expected);
+  CHECK(assumed("deit3_small_patch16_224").empty());
+  CHECK(assumed("vit_small_patch16_rope_ape_224").empty());
+}
+
 TEST_CASE("an unknown architecture is reported separately, not among what the tensors do not show") {
   const VitReading reading = structure_of(weights_of(structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4})),
                                           {.arch = "mine", .heads = 2}, "file");

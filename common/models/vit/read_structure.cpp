@@ -254,8 +254,9 @@ class Reader {
     } else if (!positions && !s_.relative_positions) {
       cat(100, 0, 0, true);
       assume("axial rotary positions with temperature 100");
-    } else if (!arch_ && has_gamma() && s_.positions == VitPositions::kPatches && !s_.norm_pre) {
-      assume("no rotary positions (a RoPE-ViT with pos_embed has them)");
+    } else if (!arch_ && s_.layer_scale != VitLayerScale::kNone && s_.positions == VitPositions::kPatches &&
+               s_.class_token && s_.registers == 0 && !s_.norm_pre) {
+      assume("no rotary positions (a RoPE-ViT with pos_embed has them)");  // and DeiT-III's names
     }
   }
 
