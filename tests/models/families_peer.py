@@ -25,8 +25,22 @@ torch.set_num_threads(1)
 VIEWS = 3
 ROLLOUT_LIMIT = 1e-6
 EPS5 = dict(norm_layer=partial(LayerNorm, eps=1e-5))
+
+
+class OneHead(VisionTransformerDistilled):
+    """transformers' DeiTForImageClassification: a head on the class token alone."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        del self.head_dist
+
+    def forward_head(self, x, pre_logits=False):
+        return x[:, 0] if pre_logits else self.head(x[:, 0])
+
+
 FILTERS = {VisionTransformer: vision_transformer.checkpoint_filter_fn, Eva: eva.checkpoint_filter_fn,
-           VisionTransformerDistilled: deit.checkpoint_filter_fn, Beit: beit.checkpoint_filter_fn}
+           VisionTransformerDistilled: deit.checkpoint_filter_fn, OneHead: deit.checkpoint_filter_fn,
+           Beit: beit.checkpoint_filter_fn}
 SIZES = dict(embed_dim=48, depth=2, num_heads=3, patch_size=8, num_classes=7)
 PE = dict(SIZES, attn_type="rope", use_pre_transformer_norm=True, use_rot_pos_emb=True, rope_grid_indexing="xy",
           ref_feat_shape=(5, 5), **EPS5)
@@ -46,6 +60,7 @@ FAMILIES = {
                                 [{"eps": 0.1}]),
     "dino, mae: no head": (VisionTransformer, dict(SIZES, num_classes=0), 56, {}, {}, [{"pooling": "mean"}]),
     "deit distilled": (VisionTransformerDistilled, SIZES, 56, {}, {}, [{"eps": 0.1}]),
+    "deit distilled, one head": (OneHead, SIZES, 56, {}, {}, [{"eps": 0.1}]),
     "deit3": (VisionTransformer, dict(SIZES, no_embed_class=True, init_values=1e-6), 56, {}, {}, [{"eps": 0.1}]),
     "dinov2": (VisionTransformer, dict(SIZES, init_values=1e-5, num_classes=0), 24, {}, {}, [{"pooling": "mean"}]),
     "dinov2 giant, registers": (VisionTransformer,

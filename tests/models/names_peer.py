@@ -126,6 +126,10 @@ def hf_vit(folder):
     file |= {"distillation_classifier." + kind: state.pop("head_dist." + kind) for kind in ("weight", "bias")}
     file |= {"deit." + name: tensor for name, tensor in state.items()}
     check("transformers' DeiT", file, model.state_dict(), "transformers' ViT or DeiT", folder)
+    one_head = {name.replace("cls_classifier", "classifier"): tensor for name, tensor in file.items()
+                if not name.startswith("distillation_classifier")}
+    expected = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("head_dist")}
+    check("transformers' DeiT with one head", one_head, expected, "transformers' ViT or DeiT", folder)
 
 
 def hf_dinov2(folder):

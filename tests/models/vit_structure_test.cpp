@@ -171,6 +171,24 @@ TEST_CASE("weights that may be DeiT-III's or a RoPE-ViT's are said to be taken w
   CHECK(assumed("vit_small_patch16_rope_ape_224").empty());
 }
 
+TEST_CASE("a distilled ViT with one head pools its class token, one with two or none both tokens") {
+  VitStructure two = structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4});
+  two.distillation_token = true;
+  two.pooling = VitPooling::kClassAndDistilled;
+  Tensors weights = weights_of(two);
+  const auto structure = [&] { return structure_of(weights, {.heads = 2}, "file").structure; };
+  CHECK(structure() == two);
+  weights.erase("head_dist.weight");
+  weights.erase("head_dist.bias");
+  VitStructure one = two;
+  one.pooling = VitPooling::kClass;
+  CHECK(structure() == one);
+  load_weights(*Vit(one), weights, "file");
+  weights.erase("head.weight");
+  weights.erase("head.bias");
+  CHECK((structure().pooling == VitPooling::kClassAndDistilled));
+}
+
 TEST_CASE("an unknown architecture is reported separately, not among what the tensors do not show") {
   const VitReading reading = structure_of(weights_of(structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4})),
                                           {.arch = "mine", .heads = 2}, "file");

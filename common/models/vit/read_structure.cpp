@@ -202,7 +202,9 @@ class Reader {
 
   void read_pooling() {
     if (s_.distillation_token) {
-      s_.pooling = VitPooling::kClassAndDistilled;
+      // transformers' DeiTForImageClassification has one head, on the class token.
+      const bool one_head = s_.classes > 0 && !names_.has("head_dist.weight");
+      s_.pooling = one_head ? VitPooling::kClass : VitPooling::kClassAndDistilled;
     } else if (names_.has("attn_pool.latent")) {
       s_.pooling = VitPooling::kAttention;
       s_.pool_prefix = s_.norm_pre;  // Perception Encoders
