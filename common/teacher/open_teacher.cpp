@@ -111,7 +111,7 @@ VitHints hints_of(const TeacherOptions& options, const std::string& naming, cons
   hints.eps = card.norm_eps.value_or(0);
   hints.naming = naming;
   hints.norm_after_pooling = card.norm_after_pooling;
-  if (card.pooling == "class" || card.pooling == "mean") hints.pooling = *card.pooling;
+  hints.pooling = card.pooling.value_or("");
   return hints;
 }
 

@@ -240,7 +240,11 @@ TEST_CASE("weights that do not fit the hints are refused in a sentence that says
   CHECK(has(refused(good, {.heads = 2, .classes = 6}), "the head has 5 classes, not 6"));
   CHECK(has(refused(without({"head.weight", "head.bias"}), {.heads = 2, .classes = 6}), "there is no head"));
   CHECK(has(refused(good, {.heads = 2, .activation = "relu"}), "w.safetensors: activation = \"relu\""));
-  CHECK(has(refused(good, {.heads = 2, .pooling = "max"}), "pooling = \"max\""));
+  CHECK(
+      has(refused(good, {.heads = 2, .pooling = "max"}), "w.safetensors: pooling = \"max\" is not supported; choose"));
+  CHECK(has(refused(weights_of(siglip()), {.heads = 2, .pooling = "avgmax"}), "pooling = \"avgmax\""));
+  CHECK(has(refused(good, {.heads = 2, .pooling = "attention"}), "without an attention pool, which the weights lack"));
+  CHECK(structure_of(weights_of(siglip()), {.heads = 2, .pooling = "attention"}, "file").structure == siglip());
   CHECK(has(refused(without({"patch_embed.proj.weight"}), {.heads = 2}), "\"patch_embed.proj.weight\" is missing"));
   CHECK(has(refused(without({"blocks.0.norm1.bias"}), {.heads = 2}), "RMSNorm"));
   Tensors odd = good;

@@ -184,6 +184,17 @@ TEST_CASE("transformers' layer_norm_eps is the network's") {
   CHECK(has(message_of([&] { folder.open(); }), "layer_norm_eps = 0"));
 }
 
+TEST_CASE("a pooling that no ViT here has is refused, wherever config.json says it") {
+  const Folder folder;
+  for (const char* card : {R"({"architecture": "mine", "global_pool": "max"})",
+                           R"({"architecture": "mine", "model_args": {"global_pool": "avgmax"}})"}) {
+    folder.describe(card);
+    CHECK(has(message_of([&] { folder.open(); }), "max\" is not supported"));
+  }
+  folder.describe(R"({"architecture": "mine", "global_pool": ""})");
+  CHECK(folder.open().network->shape().classes == 3);
+}
+
 TEST_CASE("the sizes in timm's model_args count before those of the architecture's name") {
   Folder folder;
   folder.options.heads = 0;

@@ -200,7 +200,20 @@ class Reader {
     s_.eps = hints_.eps;
   }
 
+  void check_pooling() const {
+    const std::string& said = hints_.pooling;
+    if (said.empty() || said == "class" || said == "mean") return;
+    if (said == "attention" && names_.has("attn_pool.latent")) return;
+    throw Error(
+        ErrorKind::kInput,
+        {.path = where_,
+         .what = text("pooling = \"", said, "\" is not supported",
+                      said == "attention" ? " without an attention pool, which the weights lack" : ""),
+         .remedy = "choose a teacher that takes its class token, the mean of its patches or an attention pool"});
+  }
+
   void read_pooling() {
+    check_pooling();
     if (s_.distillation_token) {
       // transformers' DeiTForImageClassification has one head, on the class token.
       const bool one_head = s_.classes > 0 && !names_.has("head_dist.weight");
@@ -218,8 +231,6 @@ class Reader {
         s_.pooling = VitPooling::kClass;
       else if (hints_.pooling == "mean")
         s_.pooling = VitPooling::kMean;
-      else if (!hints_.pooling.empty())
-        fail(where_, ": pooling = \"", hints_.pooling, "\" is not known; expected class or mean");
       else if (is_dinov3())
         assume("pooling mean of patches, as in timm (Meta's code takes the class token)");
       else if (hints_.naming == kOpenClip && mean)
