@@ -1,6 +1,8 @@
 // What the files beside weights say: every form, and every fault.
 #include "common/models/weights/card.h"
 
+#include <cmath>
+
 #include "common/base/error.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
@@ -130,6 +132,15 @@ TEST_CASE("preprocessor_config.json of squares, plain numbers and without normal
   CHECK((old_clip.crop_pct == 1.0 && old_clip.crop_mode == "center"));
   const TeacherCard old_vit = card_of(R"({"size": 384, "do_normalize": false})", name);
   CHECK((old_vit.image_size == 384 && old_vit.crop_mode == "squash" && old_vit.std == std::array{1.0, 1.0, 1.0}));
+}
+
+TEST_CASE("preprocessor_config.json's size comes back from crop_pct as timm computes it") {
+  for (const int size : {353, 354, 256, 384, 448, 518, 248}) {
+    const TeacherCard card =
+        card_of(text(R"({"size": {"shortest_edge": )", size, R"(}, "crop_size": 224, "do_center_crop": true})"),
+                "preprocessor_config.json");
+    CHECK(std::floor(224 / card.crop_pct.value()) == size);
+  }
 }
 
 TEST_CASE("open_clip_config.json, which adds to timm's config.json") {

@@ -88,6 +88,13 @@ Side side_of(const CardFields& config, const char* key) {
   return {*height, false};
 }
 
+/// The crop_pct from which timm's floor(side / crop_pct) gives `whole`: their ratio, or the number below it.
+double crop_pct_of(std::int64_t side, std::int64_t whole) {
+  const auto pixels = static_cast<double>(side);
+  const double ratio = pixels / static_cast<double>(whole);
+  return std::floor(pixels / ratio) < static_cast<double>(whole) ? std::nextafter(ratio, 0.0) : ratio;
+}
+
 }  // namespace
 
 void read_transformers_config(const CardFields& config, TeacherCard& card) {
@@ -125,9 +132,8 @@ void read_preprocessor_config(const CardFields& config, TeacherCard& card) {
   // What the pictures become, rather than what the positions were made for.
   card.image_size = side;
   const auto share = config.number("crop_pct");
-  say(card.crop_pct, std::optional(share && *share > 0 && *share <= 1 && !cropped
-                                       ? *share
-                                       : static_cast<double>(side) / static_cast<double>(size.pixels)));
+  say(card.crop_pct,
+      std::optional(share && *share > 0 && *share <= 1 && !cropped ? *share : crop_pct_of(side, size.pixels)));
   say(card.crop_mode, std::optional<std::string>(size.shortest ? "center" : "squash"));
 }
 
