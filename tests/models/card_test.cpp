@@ -130,6 +130,15 @@ TEST_CASE("preprocessor_config.json of squares, plain numbers and without normal
   CHECK((deit.image_size == 224 && deit.crop_pct == 0.875 && deit.crop_mode == "squash"));
   const TeacherCard old_clip = card_of(R"({"size": 224, "crop_size": 224, "do_center_crop": true})", name);
   CHECK((old_clip.crop_pct == 1.0 && old_clip.crop_mode == "center"));
+  const auto old_cropped = [&](const std::string& processor) {
+    return card_of(R"({"size": 256, "crop_size": 224, "do_center_crop": true)" + processor + "}", name).crop_mode;
+  };
+  CHECK(old_cropped("") == "center");
+  CHECK(old_cropped(R"(, "feature_extractor_type": "CLIPFeatureExtractor")") == "center");
+  CHECK(old_cropped(R"(, "feature_extractor_type": "DeiTFeatureExtractor")") == "squash");
+  CHECK(old_cropped(R"(, "feature_extractor_type": "BeitFeatureExtractor")") == "squash");
+  CHECK(old_cropped(R"(, "image_processor_type": "ViTImageProcessorFast")") == "squash");
+  CHECK(old_cropped(R"(, "image_processor_type": "ViTHybridImageProcessor")") == "center");
   const TeacherCard old_vit = card_of(R"({"size": 384, "do_normalize": false})", name);
   CHECK((old_vit.image_size == 384 && old_vit.crop_mode == "squash" && old_vit.std == std::array{1.0, 1.0, 1.0}));
 }
