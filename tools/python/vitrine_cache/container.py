@@ -27,6 +27,7 @@ CHECKSUM_BYTES = 8
 WRONG_CHECKSUM = "its table's checksum is wrong"
 DEEPEST_JSON = 32
 LARGEST_TABLE = 1 << 30  # a sparse file may have any size
+MOST_DATASETS = 256
 LARGEST_EXPANSION = 1 << 15  # of zstd: a block of 4 bytes gives 128 KiB
 HEADER = np.dtype([("magic", "V8"), ("major", "<u2"), ("minor", "<u2"), ("required", "<u4"), ("ignorable", "<u4"),
                    ("datasets", "<u4"), ("table_bytes", "<u8"), ("user_block", "<u8"), ("file_bytes", "<u8"),
@@ -200,11 +201,11 @@ class Container:
                 "vitrine")
         if header["file_bytes"] != self.file_bytes:
             self._damaged(f"has {self.file_bytes} bytes, expected {header['file_bytes']}")
-        if not header["table_bytes"] <= header["user_block"] <= self.file_bytes:
+        if not header["table_bytes"] <= min(header["user_block"], LARGEST_TABLE) or header["user_block"] > self.file_bytes:
             self._damaged(f"its table of {header['table_bytes']} bytes does not fit into its user block")
         parts = (HEADER.itemsize + DATASET.itemsize * int(header["datasets"]) + CHUNK.itemsize * int(header["chunks"]) +
                  int(header["json_bytes"]) + CHECKSUM_BYTES)
-        if parts != header["table_bytes"]:
+        if header["datasets"] > MOST_DATASETS or parts != header["table_bytes"]:
             self._damaged("the sizes in its table do not add up")
         return header
 
