@@ -231,6 +231,23 @@ def test_table_limits(out):
     raises("does not fit into its user block", vitrine_cache.Container, out / "long.h5")
 
 
+def test_replaced(out):
+    """A file that was replaced by another of equal size is not called damaged."""
+    path, other = out / "replaced.h5", out / "cache/tiny.aaaaaaaa/features.3/00001.h5"
+    shutil.copy(other, path)
+    file = vitrine_cache.Container(path)
+    first_chunk = 64 + 136 * len(file.datasets)
+    content, at = other.read_bytes(), int(file.chunks["offset"][0])
+    stored = bytearray(content[at:at + int(file.chunks["stored_bytes"][0])])
+    stored[-1] ^= 1
+    patched(path, {at: stored, first_chunk + 16: word(xxh3(bytes(stored)), 8)}, True)
+    raises("the file changed while it was in use; start again", file.read, ["q"], 0)
+    path.write_bytes(content)
+    assert file.read(["q"], 0)
+    patched(path, {at: stored}, False)
+    raises("group 0: its checksum is wrong", file.read, ["q"], 0)
+
+
 def test_ignorable(out):
     """A newer minor version and ignorable features are accepted."""
     bad = out / "newer"
@@ -718,7 +735,7 @@ def main():
         out = pathlib.Path(name)
         subprocess.run([BIN / "write_cache", out], check=True)
         for test in (test_values, test_kept, test_coefficients, test_bases, test_index_and_recipes, test_names,
-                     test_damaged_tables, test_table_limits, test_ignorable, test_frames, test_payloads, test_any_payload, test_native, test_out,
+                     test_damaged_tables, test_table_limits, test_replaced, test_ignorable, test_frames, test_payloads, test_any_payload, test_native, test_out,
                      test_plain_native,
                      test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_settings,
                       test_provenance, test_check, test_later_keys, test_names_that_are_no_text, test_set_aside, test_info):

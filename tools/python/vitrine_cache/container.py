@@ -158,7 +158,8 @@ class Container:
             if table_bytes > len(data):
                 data += file.read(table_bytes - len(data), len(data))
         data = data[:table_bytes]
-        if xxh3(data[:-CHECKSUM_BYTES]) != int.from_bytes(data[-CHECKSUM_BYTES:], "little"):
+        self._table_checksum = data[-CHECKSUM_BYTES:]
+        if xxh3(data[:-CHECKSUM_BYTES]) != int.from_bytes(self._table_checksum, "little"):
             self._damaged(WRONG_CHECKSUM)
         at = HEADER.itemsize
         self.datasets = self._parse_datasets(np.frombuffer(data, DATASET, int(header["datasets"]), at))
@@ -167,6 +168,9 @@ class Container:
         at += CHUNK.itemsize * int(header["chunks"])
         self._check_chunks(table_bytes)
         self.text = data[at:at + int(header["json_bytes"])]
+
+    def _changed(self) -> IoError:
+        return IoError(f"{self.path}: the file changed while it was in use; start again")
 
     def _damaged(self, what: str) -> NoReturn:
         raise CorruptError(f"{self.path}: {what}; the file is damaged, copy or make it again")
@@ -302,7 +306,7 @@ class Container:
         contents = []
         with _File(self.path) as file:
             if file.bytes != self.file_bytes:
-                raise IoError(f"{self.path}: the file has changed while it was in use; start again")
+                raise self._changed()
             for name, chunk in places:
                 dataset = self.find(name)
                 if not 0 <= chunk < dataset.chunks:
@@ -316,6 +320,8 @@ class Container:
         offset, stored_bytes, raw_bytes, checksum = CHUNK_ENTRY.unpack_from(self.chunks.data, place)
         stored = file.read(stored_bytes, offset)
         if len(stored) != stored_bytes or xxh3(stored) != checksum:
+            if Container(self.path)._table_checksum != self._table_checksum:
+                raise self._changed()
             raise CorruptError(f"{self.path}: dataset {dataset.name}, group {chunk}: its checksum is wrong; the file is damaged, "
                                "copy or make it again")
         try:
