@@ -34,8 +34,8 @@ void check_prepared(const ExtractOptions& options, const std::vector<TrackInfo>&
 
 void print_result(const ExtractOptions& options, const RunResult& result) {
   const Extractor::Made& made = result.made;
-  std::printf("%s: %s new shards, %s views", options.cache.c_str(), human_count(made.shards).c_str(),
-              human_count(made.views).c_str());
+  std::printf("%s: %s, %s", options.cache.c_str(), counted(made.shards, "new shard").c_str(),
+              counted(made.views, "view").c_str());
   if (made.views > 0)
     std::printf(", %s per view",
                 human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views)).c_str());

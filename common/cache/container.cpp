@@ -172,7 +172,8 @@ Container::Container(const std::filesystem::path& path) : path_(path.string()) {
   }
   const std::string_view whole =
       long_table.empty() ? std::string_view(first.data(), header.table_bytes) : std::string_view(long_table);
-  if (xxh3(whole.substr(0, whole.size() - kChecksumBytes)) != at<std::uint64_t>(whole, whole.size() - kChecksumBytes))
+  table_hash_ = xxh3(whole.substr(0, whole.size() - kChecksumBytes));
+  if (table_hash_ != at<std::uint64_t>(whole, whole.size() - kChecksumBytes))
     fail_damaged(path_, kWrongChecksum, kDamaged);
 
   std::string_view rest = whole.substr(kHeaderBytes);
@@ -245,10 +246,14 @@ void Container::read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& sc
   const Chunk& entry = chunks_[info.first_chunk + chunk];
   const ReadableFile& file = opened(scratch);
   // The file may have been replaced since the table was read.
-  if (file.size() != file_bytes_) refuse(ErrorKind::kIo, "the file changed while it was in use", "start again");
+  const auto refuse_changed = [&] { refuse(ErrorKind::kIo, kChangedInUse, "start again"); };
+  if (file.size() != file_bytes_) refuse_changed();
   const std::span<std::byte> stored = scratch.stored.first(entry.stored_bytes);
   file.read(entry.offset, stored);
-  if (xxh3(stored) != entry.hash) refuse(ErrorKind::kCorrupt, "its checksum is wrong", kDamaged);
+  if (xxh3(stored) != entry.hash) {
+    if (was_replaced()) refuse_changed();
+    refuse(ErrorKind::kCorrupt, "its checksum is wrong", kDamaged);
+  }
   if (const char* problem = scratch.decompressor.try_decompress(stored, out, check == Check::kBoth))
     refuse(ErrorKind::kCorrupt, text("cannot be decompressed (", problem, ")"), kDamaged);
 }

@@ -111,11 +111,13 @@ class Container {
     kBoth,
     kStored  ///< the table's only: detects any damage to the file, but not a fault of the decoder
   };
-  /// Reads and decodes a chunk into `out`, of exactly chunk_bytes(). Throws Error that names file, dataset and chunk.
-  /// Thread-safe with one scratch per thread; takes no lock, and allocates nothing once the scratch has seen the
-  /// largest chunk and the longest path.
+  /// Reads and decodes a chunk into `out`, of exactly chunk_bytes(). Throws Error that names file, dataset and chunk,
+  /// kIo where the file was replaced by one with another. Thread-safe with one scratch per thread; takes no lock, and
+  /// allocates nothing once the scratch has seen the largest chunk and the longest path.
   void read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& scratch, std::span<std::byte> out,
                   Check check = Check::kBoth) const;
+  /// Whether its path now has a file with another table. Throws Error as the constructor.
+  bool was_replaced() const { return Container(path_).table_hash_ != table_hash_; }
   /// All rows of a dataset.
   std::vector<std::byte> read_all(std::size_t dataset, Scratch& scratch) const;
 
@@ -136,7 +138,11 @@ class Container {
   std::vector<Chunk> chunks_;
   std::string json_;
   std::uint64_t file_bytes_ = 0, inode_ = 0;
+  std::uint64_t table_hash_ = 0;
 };
+
+/// What is wrong with a file that was replaced.
+inline constexpr const char* kChangedInUse = "the file changed while it was in use";
 
 inline constexpr const char* kIndexFormat = "vitrine index";
 inline constexpr const char* kRecipesFormat = "vitrine recipes";

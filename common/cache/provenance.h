@@ -20,7 +20,9 @@ namespace vitrine {
 /// What rebuilds the teacher's network from its weights. Readers of a cache compare it and do not interpret it; the
 /// teacher's room does.
 struct ArchitectureRecord {
-  std::string family = "vit";   ///< "vit" (VitStructure) or "module" (an exported module)
+  /// "vit" (VitStructure), "module" (an exported module), or that of another program: "pytorch" of
+  /// vitrine_cache.Writer.
+  std::string family = "vit";
   std::string settings = "{}";  ///< the family's keys: a JSON object with sorted keys, without spaces
 
   bool operator==(const ArchitectureRecord&) const = default;

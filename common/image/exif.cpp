@@ -29,7 +29,8 @@ class Reading {
   std::string_view bytes_;
 };
 
-// Reads tag 0x0112 (a short) of the first directory of TIFF data, which all three formats embed.
+// Reads tag 0x0112 (a short; a long of some writers) of the first directory of TIFF data, which all three formats
+// embed.
 int tiff_orientation(std::string_view tiff) {
   const Reading in(tiff);
   const bool big = tiff.starts_with("MM");
@@ -39,7 +40,8 @@ int tiff_orientation(std::string_view tiff) {
     const std::size_t entry = directory + 2 + 12 * i;
     if (entry + 12 > tiff.size()) break;
     if (in.number(entry, 2, big) != 0x0112) continue;
-    const std::uint32_t value = in.number(entry + 8, 2, big);
+    const bool is_long = in.number(entry + 2, 2, big) == 4;
+    const std::uint32_t value = in.number(entry + 8, is_long ? 4 : 2, big);
     return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;

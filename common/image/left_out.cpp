@@ -184,10 +184,11 @@ void LeftOutAppender::add(std::span<const LeftOut> list) {
   const std::string lines = file.lines_from(read_);
   read_ += lines.size();  // not what is written below: others may write before it, on disks without locks
   for (LeftOut& entry : parse(lines)) there_.emplace(entry.kind, std::move(entry.id));
-  std::string bytes = status.st_size == 0 ? kHeading : "";
+  const bool torn = static_cast<std::uint64_t>(status.st_size) > read_;  // ends in a part of a line
+  std::string bytes;
   for (const LeftOut& entry : list)
     if (there_.emplace(entry.kind, entry.id).second) bytes += line_of(entry);
-  file.write(bytes);
+  if (!bytes.empty()) file.write((status.st_size == 0 ? kHeading : torn ? "\n" : "") + bytes);
 }
 
 }  // namespace vitrine

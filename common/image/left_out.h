@@ -63,8 +63,8 @@ std::vector<LeftOut> read_left_out(const std::filesystem::path& path);
 void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list,
                     const std::function<bool(const LeftOut&)>& keep = {});
 
-/// Adds entries that the list does not have (by kind and path). Concurrent additions by several processes are all kept.
-/// Throws Error.
+/// Adds entries that the list does not have (by kind and path). Concurrent additions by several processes are all kept,
+/// and none is joined to a part of a line that a killed process left. Throws Error.
 void add_left_out(const std::filesystem::path& path, std::span<const LeftOut> list);
 
 /// add_left_out() again and again: after the first time it reads only what was added since. Not thread-safe.

@@ -16,6 +16,8 @@
 #include <map>
 #include <mutex>
 
+#include "common/models/instruction_sets.h"
+
 namespace vitrine {
 namespace {
 
@@ -105,8 +107,7 @@ DeviceRecord describe_cpu() {
   out.name = cpu_name(name == capabilities.end() ? "unknown" : name->second.toStringRef());
   out.capability = at::get_cpu_capability();
   for (const char* set : {"amx_bf16", "amx_fp16", "amx_int8", "avx10_1", "avx10_2", "avx512_bf16", "avx512_fp16"}) {
-    const auto found = capabilities.find(set);
-    if (found == capabilities.end() || !found->second.isBool() || !found->second.toBool()) continue;
+    if (!cpu_has(set)) continue;
     std::string word = set;
     std::ranges::transform(word, word.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     out.instruction_sets.push_back(word);

@@ -17,6 +17,7 @@
 #include "common/models/vit/resample.h"
 #include "common/models/weights/load.h"
 #include "common/models/weights/card.h"
+#include "common/models/weights/names.h"
 #include "common/models/weights/weights.h"
 #include "common/teacher/module_network.h"
 #include "common/teacher/preprocessing.h"
@@ -95,7 +96,7 @@ std::string source_of(const TeacherCard& card) {
   return out;
 }
 
-VitHints hints_of(const TeacherOptions& options, const TeacherCard& card) {
+VitHints hints_of(const TeacherOptions& options, const std::string& naming, const TeacherCard& card) {
   VitHints hints;
   hints.arch = options.arch;
   if (!options.arch.empty() && !card.files.empty() && options.arch == card.architecture) {
@@ -108,7 +109,9 @@ VitHints hints_of(const TeacherOptions& options, const TeacherCard& card) {
   hints.heads = options.heads != 0 ? options.heads : static_cast<int>(card.heads.value_or(0));
   hints.activation = !options.activation.empty() ? options.activation : card.activation.value_or("");
   hints.eps = card.norm_eps.value_or(0);
-  if (card.pooling == "class" || card.pooling == "mean") hints.pooling = *card.pooling;
+  hints.naming = naming;
+  hints.norm_after_pooling = card.norm_after_pooling;
+  hints.pooling = card.pooling.value_or("");
   return hints;
 }
 
@@ -187,8 +190,9 @@ void note_resampling(const VitStructure& structure, const WeightFiles& files, Op
 Vit load_vit(const VitStructure& structure, const WeightFiles& files, const std::string& where, c10::Device device,
              std::vector<std::string>& notes) {
   Vit vit(structure, VitWeights::kUninitialised);
-  if (const LoadReport report = load_weights(*vit, resampled(files.tensors, structure), where); !report.note.empty())
-    notes.push_back(report.note);
+  Tensors tensors = resampled(files.tensors, structure);
+  if (structure.fc_norm && !structure.norm && !tensors.contains("fc_norm.weight")) move_norm_after_pooling(tensors);
+  if (const LoadReport report = load_weights(*vit, tensors, where); !report.note.empty()) notes.push_back(report.note);
   with_torch_errors({"loading the teacher", "end other programs on the GPU, or choose a smaller teacher", ""},
                     [&] { vit->to(device); });
   return vit;
@@ -208,7 +212,7 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
   } else {
     take_own_metadata(files.metadata, out);
     take_card(card, out);
-    VitReading reading = structure_of(files.tensors, hints_of(out.options, card), given.weights);
+    VitReading reading = structure_of(files.tensors, hints_of(out.options, files.naming, card), given.weights);
     structure = std::move(reading.structure);
     for (const std::string& sentence : reading.notes) out.notes.push_back(text(given.weights, ": ", sentence));
     if (!reading.assumed.empty())

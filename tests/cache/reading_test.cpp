@@ -245,3 +245,39 @@ TEST_CASE("a Scratch detects that its open file was replaced") {
   CHECK_THROWS_WITH_AS(file.read_chunk(0, 0, fresh, out), doctest::Contains("the file changed while it was in use"),
                        Error);
 }
+
+TEST_CASE("a file that was replaced by one of equal size changed, and is not damaged") {
+  const TemporaryDirectory directory;
+  const std::filesystem::path path = directory / "a.h5";
+  std::vector<std::byte> out(3000);
+  const auto write = [&](const std::filesystem::path& to, std::uint32_t seed) {
+    std::vector<std::byte> noise(out.size());  // not compressible
+    for (std::byte& value : noise) value = static_cast<std::byte>((seed = seed * 1664525 + 1013904223) >> 24);
+    write_container(to, {{"q", "|u1", {noise.size()}, static_cast<std::uint32_t>(noise.size()), {noise}}}, "{}", 1);
+  };
+  const auto kind_of_refusal = [&](const Container& file) {
+    Container::Scratch scratch;
+    try {
+      file.read_chunk(0, 0, scratch, out);
+    } catch (const Error& error) {
+      return error.kind();
+    }
+    return ErrorKind::kInternal;
+  };
+  write(path, 1);
+  const Container file(path);
+  write(directory / "same.h5", 1);
+  std::filesystem::rename(directory / "same.h5", path);
+  CHECK_FALSE(file.was_replaced());
+  CHECK((kind_of_refusal(file) == ErrorKind::kInternal));
+  write(directory / "other.h5", 2);
+  std::filesystem::rename(directory / "other.h5", path);
+  REQUIRE(file_bytes(path) == file.file_bytes());
+  CHECK(file.was_replaced());
+  CHECK((kind_of_refusal(file) == ErrorKind::kIo));
+  const Container other(path);
+  std::string damaged = read_whole(path);
+  damaged[other.place(0, 0).offset] ^= 1;
+  write_whole(path, damaged);
+  CHECK((kind_of_refusal(other) == ErrorKind::kCorrupt));
+}

@@ -71,6 +71,14 @@ inline std::vector<TrackInfo> sample_tracks(const Plan& plan) {
   return {logits, features, attention, exact, uniform, few, halves};
 }
 
+/// Logits that a program wrote with vitrine_cache.Writer.
+inline TrackInfo written_track(const Plan& plan) {
+  TrackInfo track = sample_tracks(plan)[0];
+  track.teacher.name = "own";
+  track.teacher.architecture = {"pytorch", "{}"};
+  return track;
+}
+
 /// Logits of so many classes that class numbers take two bytes, and four.
 inline std::vector<TrackInfo> wide_tracks(const Plan& plan) {
   TrackInfo hundreds = sample_tracks(plan)[0], thousands = hundreds;

@@ -101,6 +101,8 @@ TEST_CASE("the bytes of a cache do not depend on workers, on parts or on earlier
     check_equal(expected, fixture.files("workers"));
     for (const auto& [name, was] : before) CHECK(identity(fixture.root / "workers" / name) == was);
 
+    std::filesystem::remove(fixture.root / "workers" / last);
+    CHECK(has(fixture.extract("workers").output, "1 new shard, "));
     const CommandResult nothing = fixture.extract("workers");
     CHECK(nothing.exit_code == 0);
     CHECK(has(nothing.output, "0 new shards"));

@@ -142,6 +142,8 @@ TEST_CASE("EXIF orientation and 16-bit grey are detected in every format, and co
       CHECK(orientation_of(as_webp(tiff(orientation, big))) == orientation);
     }
   CHECK(orientation_of(as_jpeg(tiff(9, true))) == 1);
+  CHECK(orientation_of(as_jpeg("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x04\0\0\0\x01\0\0\0\x06\0\0\0\0"s)) == 6);  // a long
+  CHECK(orientation_of(as_jpeg("II*\0\x08\0\0\0\x01\0\x12\x01\x04\0\x01\0\0\0\x06\0\0\0\0\0\0\0"s)) == 6);
   const std::string rotated = as_jpeg(tiff(6, false));
   for (std::size_t bytes = 0; bytes < 60; ++bytes) CHECK(orientation_of(rotated.substr(0, bytes)) >= 1);
 

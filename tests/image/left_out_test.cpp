@@ -62,6 +62,25 @@ TEST_CASE("left_out.tsv keeps each path and reason in one line, whatever charact
   CHECK((read_left_out(path) == std::vector<LeftOut>{{"d\\e.jpg", "ends in \\", LeftOutKind::kDamaged}}));
 }
 
+TEST_CASE("an entry that is added after a part of a line has a line of its own") {
+  const TemporaryDirectory root;
+  const std::filesystem::path path = root / kLeftOutFile;
+  const LeftOut damaged{"c/3.jpg", "cut short", LeftOutKind::kDamaged},
+      more{"d/4.jpg", "went", LeftOutKind::kFailedLater};
+  write_left_out(path, {damaged});
+  const std::string whole = read_whole(path);
+  for (const char* part : {"failed lat", "failed later\td/4."}) {
+    write_whole(path, whole + part);
+    LeftOutAppender appender(path);
+    appender.add({&damaged, 1});  // it is there: nothing is written
+    CHECK(read_whole(path) == whole + part);
+    appender.add({&more, 1});
+    appender.add({&more, 1});
+    CHECK(read_whole(path) == whole + part + "\nfailed later\td/4.jpg\twent\n");
+    CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, more}));
+  }
+}
+
 namespace {
 
 // Bytes that this process has read so far; 0 if the system does not count them.

@@ -1,6 +1,8 @@
 // What the files beside weights say: every form, and every fault.
 #include "common/models/weights/card.h"
 
+#include <cmath>
+
 #include "common/base/error.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
@@ -128,8 +130,26 @@ TEST_CASE("preprocessor_config.json of squares, plain numbers and without normal
   CHECK((deit.image_size == 224 && deit.crop_pct == 0.875 && deit.crop_mode == "squash"));
   const TeacherCard old_clip = card_of(R"({"size": 224, "crop_size": 224, "do_center_crop": true})", name);
   CHECK((old_clip.crop_pct == 1.0 && old_clip.crop_mode == "center"));
+  const auto old_cropped = [&](const std::string& processor) {
+    return card_of(R"({"size": 256, "crop_size": 224, "do_center_crop": true)" + processor + "}", name).crop_mode;
+  };
+  CHECK(old_cropped("") == "center");
+  CHECK(old_cropped(R"(, "feature_extractor_type": "CLIPFeatureExtractor")") == "center");
+  CHECK(old_cropped(R"(, "feature_extractor_type": "DeiTFeatureExtractor")") == "squash");
+  CHECK(old_cropped(R"(, "feature_extractor_type": "BeitFeatureExtractor")") == "squash");
+  CHECK(old_cropped(R"(, "image_processor_type": "ViTImageProcessorFast")") == "squash");
+  CHECK(old_cropped(R"(, "image_processor_type": "ViTHybridImageProcessor")") == "center");
   const TeacherCard old_vit = card_of(R"({"size": 384, "do_normalize": false})", name);
   CHECK((old_vit.image_size == 384 && old_vit.crop_mode == "squash" && old_vit.std == std::array{1.0, 1.0, 1.0}));
+}
+
+TEST_CASE("preprocessor_config.json's size comes back from crop_pct as timm computes it") {
+  for (const int size : {353, 354, 256, 384, 448, 518, 248}) {
+    const TeacherCard card =
+        card_of(text(R"({"size": {"shortest_edge": )", size, R"(}, "crop_size": 224, "do_center_crop": true})"),
+                "preprocessor_config.json");
+    CHECK(std::floor(224 / card.crop_pct.value()) == size);
+  }
 }
 
 TEST_CASE("open_clip_config.json, which adds to timm's config.json") {
@@ -139,6 +159,7 @@ TEST_CASE("open_clip_config.json, which adds to timm's config.json") {
   const TeacherCard alone = card_of(open_clip, "open_clip_config.json");
   CHECK((alone.image_size == 224 && alone.depth == 12 && alone.dim == 768 && alone.heads == 12));
   CHECK((alone.crop_mode == "center" && alone.crop_pct == 1.0 && alone.activation == "quick_gelu"));
+  CHECK((alone.pooling == "class" && alone.norm_after_pooling == false && !alone.norm_eps));
   const TemporaryDirectory directory;
   write_whole(directory / "config.json", R"({"architecture": "vit_base_patch32_clip_224", "pretrained_cfg":
     {"mean": [0.1, 0.1, 0.1]}})");
@@ -147,6 +168,21 @@ TEST_CASE("open_clip_config.json, which adds to timm's config.json") {
   const TeacherCard both = read_card(directory / "model.safetensors");  // a file in the directory
   CHECK((both.mean == std::array{0.1, 0.1, 0.1} && both.std == std::array{0.5, 0.5, 0.5}));
   CHECK(both.activation == "quick_gelu");
+}
+
+TEST_CASE("open_clip_config.json tells where a tower of OpenCLIP's own pools, and leaves that of timm's to timm") {
+  const auto card_of_tower = [](const std::string& fields) {
+    return card_of(R"({"model_cfg": {"vision_cfg": {"width": 1024)" + fields + "}}}", "open_clip_config.json");
+  };
+  const TeacherCard clips = card_of_tower(R"(, "no_ln_pre": true, "pool_type": "avg", "final_ln_after_pool": true,
+    "norm_kwargs": {"eps": 1e-6}, "act_kwargs": {"approximate": "tanh"})");
+  CHECK((clips.pooling == "mean" && clips.norm_after_pooling == true));
+  CHECK((clips.norm_eps == 1e-6 && clips.activation == "gelu_tanh" && clips.heads == 16));
+  CHECK(card_of_tower(R"(, "pool_type": "none")").pooling == "none");
+  const TeacherCard timm = card_of_tower(R"(, "timm_model_name": "vit_base_patch16_siglip_224")");
+  CHECK((!timm.pooling && !timm.norm_after_pooling && !timm.heads));
+  CHECK(has(card_refusal(R"({"model_cfg": {"vision_cfg": {"final_ln_after_pool": 1}}})", "open_clip_config.json"),
+            "final_ln_after_pool = 1 is not allowed; expected true or false"));
 }
 
 TEST_CASE("nothing beside the weights is an empty card; other configurations are named and not used") {

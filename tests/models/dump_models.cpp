@@ -65,6 +65,9 @@ VitHints hints_of(const Json& json) {
   out.classes = json.value("classes", 0);
   out.activation = json.value("activation", "");
   out.pooling = json.value("pooling", "");
+  out.naming = json.value("naming", "");
+  out.dim = json.value("dim", 0);
+  out.depth = json.value("depth", 0);
   return out;
 }
 

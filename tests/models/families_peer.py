@@ -25,8 +25,22 @@ torch.set_num_threads(1)
 VIEWS = 3
 ROLLOUT_LIMIT = 1e-6
 EPS5 = dict(norm_layer=partial(LayerNorm, eps=1e-5))
+
+
+class OneHead(VisionTransformerDistilled):
+    """transformers' DeiTForImageClassification: a head on the class token alone."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        del self.head_dist
+
+    def forward_head(self, x, pre_logits=False):
+        return x[:, 0] if pre_logits else self.head(x[:, 0])
+
+
 FILTERS = {VisionTransformer: vision_transformer.checkpoint_filter_fn, Eva: eva.checkpoint_filter_fn,
-           VisionTransformerDistilled: deit.checkpoint_filter_fn, Beit: beit.checkpoint_filter_fn}
+           VisionTransformerDistilled: deit.checkpoint_filter_fn, OneHead: deit.checkpoint_filter_fn,
+           Beit: beit.checkpoint_filter_fn}
 SIZES = dict(embed_dim=48, depth=2, num_heads=3, patch_size=8, num_classes=7)
 PE = dict(SIZES, attn_type="rope", use_pre_transformer_norm=True, use_rot_pos_emb=True, rope_grid_indexing="xy",
           ref_feat_shape=(5, 5), **EPS5)
@@ -34,6 +48,8 @@ CORE = dict(PE, embed_dim=64, num_heads=4, global_pool="map", attn_pool_num_head
 DINOV3 = dict(SIZES, qkv_bias=False, init_values=1e-5, rope_type="dinov3", rope_temperature=100, rope_rotate_half=True,
               use_rot_pos_emb=True, use_abs_pos_emb=False, num_reg_tokens=4, use_fc_norm=False, num_classes=0, **EPS5)
 EVA02 = dict(SIZES, mlp_ratio=4 * 2 / 3, swiglu_mlp=True, use_rot_pos_emb=True, ref_feat_shape=(16, 16))
+ROPE_APE = dict(SIZES, attn_type="rope", init_values=1e-5, global_pool="token", no_embed_class=True, use_rot_pos_emb=True,
+                rope_grid_indexing="xy", rope_temperature=100.)
 MAP = dict(SIZES, class_token=False, global_pool="map")
 NO_ROPE = {"rope": "none"}
 
@@ -44,6 +60,7 @@ FAMILIES = {
                                 [{"eps": 0.1}]),
     "dino, mae: no head": (VisionTransformer, dict(SIZES, num_classes=0), 56, {}, {}, [{"pooling": "mean"}]),
     "deit distilled": (VisionTransformerDistilled, SIZES, 56, {}, {}, [{"eps": 0.1}]),
+    "deit distilled, one head": (OneHead, SIZES, 56, {}, {}, [{"eps": 0.1}]),
     "deit3": (VisionTransformer, dict(SIZES, no_embed_class=True, init_values=1e-6), 56, {}, {}, [{"eps": 0.1}]),
     "dinov2": (VisionTransformer, dict(SIZES, init_values=1e-5, num_classes=0), 24, {}, {}, [{"pooling": "mean"}]),
     "dinov2 giant, registers": (VisionTransformer,
@@ -53,6 +70,8 @@ FAMILIES = {
     "clip": (VisionTransformer, dict(SIZES, pre_norm=True, **EPS5), 56, {}, {}, [{"activation": "quick_gelu"}]),
     "clip quick_gelu": (VisionTransformer, dict(SIZES, pre_norm=True, act_layer="quick_gelu", **EPS5), 56,
                         {"activation": "quick_gelu"}, {}, [{"activation": "gelu"}]),
+    "clipa": (VisionTransformer, dict(SIZES, global_pool="avg", **EPS5), 56, {"naming": "OpenAI CLIP or OpenCLIP"}, {},
+              [{"eps": 0.1}, {"pooling": "class"}]),
     "siglip": (VisionTransformer, MAP, 56, {}, {}, [{"activation": "quick_gelu"}]),
     "siglip gelu_tanh": (VisionTransformer, dict(MAP, act_layer="gelu_tanh"), 56, {"activation": "gelu_tanh"}, {},
                          [{"activation": "gelu"}]),
@@ -72,6 +91,7 @@ FAMILIES = {
     "eva giant": (Eva, dict(SIZES, mlp_ratio=6144 / 1408), 56, {}, {}, [{"pooling": "class"}]),
     "sbb rope": (Eva, dict(SIZES, init_values=1e-5, class_token=False, num_reg_tokens=1, use_rot_pos_emb=True,
                            use_abs_pos_emb=False, ref_feat_shape=(16, 16)), 56, {}, {}, [NO_ROPE]),
+    "rope ape": (Eva, ROPE_APE, 56, {"arch": "vit_small_patch16_rope_ape_224", "dim": 48, "depth": 2}, {}, [NO_ROPE]),
     "dinov3": (Eva, DINOV3, 56, {}, {}, [NO_ROPE, {"rope_half": False}, {"rope_temperature": 90}, {"pooling": "class"}]),
     "dinov3 qkvb": (Eva, dict(DINOV3, qkv_bias=True), 56, {}, {}, [NO_ROPE]),
     "dinov3 plus": (Eva, dict(DINOV3, swiglu_mlp=True, swiglu_align_to=8), 24, {}, {}, [NO_ROPE]),

@@ -126,6 +126,10 @@ def hf_vit(folder):
     file |= {"distillation_classifier." + kind: state.pop("head_dist." + kind) for kind in ("weight", "bias")}
     file |= {"deit." + name: tensor for name, tensor in state.items()}
     check("transformers' DeiT", file, model.state_dict(), "transformers' ViT or DeiT", folder)
+    one_head = {name.replace("cls_classifier", "classifier"): tensor for name, tensor in file.items()
+                if not name.startswith("distillation_classifier")}
+    expected = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("head_dist")}
+    check("transformers' DeiT with one head", one_head, expected, "transformers' ViT or DeiT", folder)
 
 
 def hf_dinov2(folder):
@@ -282,7 +286,7 @@ def meta(folder):
     model = small("deit3_small_patch16_224", num_classes=5)
     state = renamed(dict(model.state_dict()), [(r"ls(\d)\.gamma", r"gamma_\1")])
     check_filter("DeiT-III", vision_transformer.checkpoint_filter_fn(dict(state), model, adapt_layer_scale=True), model)
-    check("Meta's DeiT-III", state, model.state_dict(), "Meta's DeiT-III", folder)
+    check("Meta's DeiT-III", state, model.state_dict(), "Meta's DeiT-III or timm's RoPE-ViT", folder)
 
     model = small("vit_base_patch16_224", num_classes=0)
     decoder = {"decoder_pos_embed": torch.zeros(1, 17, 8), "decoder_embed.weight": torch.zeros(8, 24),

@@ -216,6 +216,18 @@ TEST_CASE("what holds no state dict is refused, also where it contains itself") 
   CHECK(has(refusal_of(checkpoint("c__torch__.M\nN\n)\x81q\0}(X\1\0\0\0ah\0X\1\0\0\0bh\0ub."s)), "contain each other"));
 }
 
+TEST_CASE("wrappers around a state dict are taken away up to eight, however many there are") {
+  const auto wrapped = [](std::size_t wrappers) {
+    const std::string whole = pickled_tensor("a.b", 2), inner = whole.substr(2, whole.size() - 3);
+    std::string pickle = "\x80\2";
+    for (std::size_t i = 0; i < wrappers; ++i) pickle += "}\x8c\3ema";
+    return pickle + inner + std::string(wrappers, 's') + ".";
+  };
+  CHECK(read_text(checkpoint(wrapped(8))).contains("a.b"));
+  CHECK(has(refusal_of(checkpoint(wrapped(9))), "its keys are \"ema\""));
+  CHECK(has(refusal_of(checkpoint(wrapped(100'000))), "its keys are \"ema\""));
+}
+
 TEST_CASE("the form before PyTorch 1.6, cut or damaged anywhere") {
   const std::string magic = "\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19."s, protocol = "\x80\2M\xe9\3."s,
                     machine = "\x80\2}X\x0d\0\0\0little_endian\x88s."s, keys = "\x80\2]X\1\0\0\0"s + "0a.";

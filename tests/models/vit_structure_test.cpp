@@ -128,6 +128,67 @@ TEST_CASE("the eps that a card says is taken, and said where it is not the famil
         std::vector<std::string>{"the LayerNorms' eps is 1e-12 as its card says, not this family's 1e-06"});
 }
 
+TEST_CASE(
+    "OpenCLIP's final norm is before or after the pooling, as its card says or the norm before the blocks shows") {
+  const VitStructure plain = structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4});
+  VitStructure clip = plain, clipa = plain;
+  clip.norm_pre = true;
+  clip.eps = clipa.eps = 1e-5;
+  clipa.norm = false;
+  clipa.fc_norm = true;
+  clipa.pooling = VitPooling::kMean;
+  const auto reading = [](const VitStructure& structure, VitHints hints) {
+    hints.heads = 2;
+    hints.naming = "OpenAI CLIP or OpenCLIP";
+    return structure_of(weights_of(structure), hints, "file");
+  };
+  CHECK(reading(clip, {}).structure == clip);
+  CHECK(reading(plain, {.pooling = "mean", .norm_after_pooling = true}).structure == clipa);
+  CHECK(reading(plain, {}).structure == clipa);
+  CHECK(has(reading(plain, {}).assumed[0], "pooling mean of patches, as in CLIPA"));
+  VitStructure early = clipa;
+  early.norm = true;
+  early.fc_norm = false;
+  CHECK(reading(plain, {.pooling = "mean", .norm_after_pooling = false}).structure == early);
+  VitStructure late = clipa;
+  late.norm_pre = true;
+  CHECK(reading(clip, {.pooling = "mean", .norm_after_pooling = true}).structure == late);
+  CHECK((reading(plain, {.pooling = "class", .norm_after_pooling = true}).structure.pooling == VitPooling::kClass));
+}
+
+TEST_CASE("weights that may be DeiT-III's or a RoPE-ViT's are said to be taken without rotary positions") {
+  VitStructure deit3 = structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4});
+  deit3.layer_scale = VitLayerScale::kLs;
+  deit3.positions = VitPositions::kPatches;
+  const auto assumed = [&](const char* arch) {
+    VitHints hints{.arch = arch, .heads = 2, .activation = "gelu"};
+    hints.dim = 32, hints.depth = 2;
+    return structure_of(weights_of(deit3), hints, "file").assumed;
+  };
+  const std::vector<std::string> expected{"no rotary positions (a RoPE-ViT with pos_embed has them)"};
+  CHECK(assumed("") == expected);
+  CHECK(assumed("deit3_small_patch16_224").empty());
+  CHECK(assumed("vit_small_patch16_rope_ape_224").empty());
+}
+
+TEST_CASE("a distilled ViT with one head pools its class token, one with two or none both tokens") {
+  VitStructure two = structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4});
+  two.distillation_token = true;
+  two.pooling = VitPooling::kClassAndDistilled;
+  Tensors weights = weights_of(two);
+  const auto structure = [&] { return structure_of(weights, {.heads = 2}, "file").structure; };
+  CHECK(structure() == two);
+  weights.erase("head_dist.weight");
+  weights.erase("head_dist.bias");
+  VitStructure one = two;
+  one.pooling = VitPooling::kClass;
+  CHECK(structure() == one);
+  load_weights(*Vit(one), weights, "file");
+  weights.erase("head.weight");
+  weights.erase("head.bias");
+  CHECK((structure().pooling == VitPooling::kClassAndDistilled));
+}
+
 TEST_CASE("an unknown architecture is reported separately, not among what the tensors do not show") {
   const VitReading reading = structure_of(weights_of(structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4})),
                                           {.arch = "mine", .heads = 2}, "file");
@@ -179,7 +240,11 @@ TEST_CASE("weights that do not fit the hints are refused in a sentence that says
   CHECK(has(refused(good, {.heads = 2, .classes = 6}), "the head has 5 classes, not 6"));
   CHECK(has(refused(without({"head.weight", "head.bias"}), {.heads = 2, .classes = 6}), "there is no head"));
   CHECK(has(refused(good, {.heads = 2, .activation = "relu"}), "w.safetensors: activation = \"relu\""));
-  CHECK(has(refused(good, {.heads = 2, .pooling = "max"}), "pooling = \"max\""));
+  CHECK(
+      has(refused(good, {.heads = 2, .pooling = "max"}), "w.safetensors: pooling = \"max\" is not supported; choose"));
+  CHECK(has(refused(weights_of(siglip()), {.heads = 2, .pooling = "avgmax"}), "pooling = \"avgmax\""));
+  CHECK(has(refused(good, {.heads = 2, .pooling = "attention"}), "without an attention pool, which the weights lack"));
+  CHECK(structure_of(weights_of(siglip()), {.heads = 2, .pooling = "attention"}, "file").structure == siglip());
   CHECK(has(refused(without({"patch_embed.proj.weight"}), {.heads = 2}), "\"patch_embed.proj.weight\" is missing"));
   CHECK(has(refused(without({"blocks.0.norm1.bias"}), {.heads = 2}), "RMSNorm"));
   Tensors odd = good;

@@ -2,8 +2,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/base/error.h"
@@ -48,6 +52,32 @@ struct Folder {
 std::string all(const std::vector<std::string>& notes) {
   std::string out;
   for (const std::string& note : notes) out += note + "\n";
+  return out;
+}
+
+/// A tower with timm's names under OpenCLIP's, which has no bias in its projection.
+Tensors with_open_clip_names(const Tensors& timms) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kNames{
+      {{"patch_embed.proj", "conv1"},
+       {"fc_norm", "ln_post"},
+       {".norm", ".ln_"},
+       {"attn.qkv.", "attn.in_proj_"},
+       {"attn.proj", "attn.out_proj"},
+       {"mlp.fc1", "mlp.c_fc"},
+       {"mlp.fc2", "mlp.c_proj"},
+       {"pos_embed", "positional_embedding"},
+       {"blocks.", "transformer.resblocks."}}};
+  Tensors out;
+  for (const auto& [timm, tensor] : timms) {
+    std::string name = timm;
+    for (const auto& [ours, theirs] : kNames)
+      if (const std::size_t at = name.find(ours); at != std::string::npos) name.replace(at, ours.size(), theirs);
+    out["visual." + name] = tensor;
+  }
+  out["visual.class_embedding"] = out.extract("visual.cls_token").mapped().flatten();
+  out["visual.positional_embedding"] = out.at("visual.positional_embedding").squeeze(0);
+  out["visual.proj"] = out.extract("visual.head.weight").mapped().t().contiguous();
+  out.erase("visual.head.bias");
   return out;
 }
 
@@ -118,6 +148,28 @@ TEST_CASE("what vitrine-train wrote into the weight file counts before config.js
   CHECK(has(all(teacher.notes), "although the file's metadata says [0.7 0.8 0.9]"));
 }
 
+TEST_CASE("a tower of OpenCLIP's that norms the mean of the patches is that network, also from its track") {
+  Folder folder;
+  VitStructure clipa = structure_of(VitOptions{"", 32, 8, 16, 2, 2, 3, 4});
+  clipa.norm = false;
+  clipa.fc_norm = true;
+  clipa.pooling = VitPooling::kMean;
+  clipa.eps = 1e-5;
+  const at::NoGradGuard no_grad;
+  Vit vit(clipa);
+  for (at::Tensor& parameter : vit->parameters()) parameter.normal_(0, 0.3);
+  Tensors weights = state_dict(*vit);
+  weights.at("head.bias").zero_();
+  save_safetensors(folder.weights, with_open_clip_names(weights));
+  vitrine::testing::write_whole(folder.root.path() / "open_clip_config.json",
+                                R"({"model_cfg": {"vision_cfg": {"width": 16, "head_width": 8, "no_ln_pre": true,
+    "pool_type": "avg", "final_ln_after_pool": true}}})");
+  const at::Tensor x = at::randn({2, 3, 32, 32}), expected = vit->forward(x, {}).logits;
+  CHECK(at::allclose(folder.open().network->forward(x, {}).logits, expected, 1e-4, 1e-4));
+  folder.options.structure = std::make_shared<const VitStructure>(clipa);
+  CHECK(at::allclose(folder.open().network->forward(x, {}).logits, expected, 1e-4, 1e-4));
+}
+
 TEST_CASE("transformers' layer_norm_eps is the network's") {
   const Folder folder;
   const at::Tensor x = at::randn({1, 3, 32, 32}) * 1e-3;
@@ -130,6 +182,17 @@ TEST_CASE("transformers' layer_norm_eps is the network's") {
   CHECK_FALSE(at::allclose(logits("1e-06"), logits("0.5")));
   folder.describe(R"({"model_type": "vit", "layer_norm_eps": 0})");
   CHECK(has(message_of([&] { folder.open(); }), "layer_norm_eps = 0"));
+}
+
+TEST_CASE("a pooling that no ViT here has is refused, wherever config.json says it") {
+  const Folder folder;
+  for (const char* card : {R"({"architecture": "mine", "global_pool": "max"})",
+                           R"({"architecture": "mine", "model_args": {"global_pool": "avgmax"}})"}) {
+    folder.describe(card);
+    CHECK(has(message_of([&] { folder.open(); }), "max\" is not supported"));
+  }
+  folder.describe(R"({"architecture": "mine", "global_pool": ""})");
+  CHECK(folder.open().network->shape().classes == 3);
 }
 
 TEST_CASE("the sizes in timm's model_args count before those of the architecture's name") {

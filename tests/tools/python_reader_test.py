@@ -18,7 +18,9 @@ from reader_support import (BIN, compressed, equal_bits, patched, raises, replac
                             word, write_track)
 from vitrine_cache import Cache, CacheError, CorruptError, NewerFormatError
 from vitrine_cache import native, transform
+from vitrine_cache.container import CHUNK, DATASET, HEADER
 from vitrine_cache.track_settings import known
+from xxhash import xxh3_64_intdigest as xxh3
 
 
 # Values
@@ -203,6 +205,47 @@ def test_damaged_tables(out):
         raises(words, read_stored, bad)
         raises(name, read_stored, bad)
         shutil.rmtree(bad)
+
+
+def test_table_limits(out):
+    """A table has at most 256 datasets and 1 GiB: nothing of what is longer is read, as a sparse file costs nothing."""
+    def write(path, datasets, json_bytes):
+        header, entries, chunks = (np.zeros(count, dtype) for count, dtype in ((1, HEADER), (datasets, DATASET), (datasets, CHUNK)))
+        table = header.nbytes + entries.nbytes + chunks.nbytes + json_bytes + 8
+        header[0] = (b"VITRINE\0", 2, 0, 0, 0, datasets, table, table, table + datasets, datasets, json_bytes, 0)
+        for i in range(datasets):
+            entries[i] = (f"d{i}".encode(), b"|u1", 1, 1, (1, 0, 0, 0, 0, 0, 0, 0), i, 1)
+            chunks[i] = (table + i, 1, 1, 0)
+        data = header.tobytes() + entries.tobytes() + chunks.tobytes()
+        if json_bytes == 2:
+            data += b"{}"
+            data += word(xxh3(data), 8)
+        path.write_bytes(data)
+        os.truncate(path, table + datasets)
+
+    write(out / "many.h5", 256, 2)
+    assert len(vitrine_cache.Container(out / "many.h5").datasets) == 256
+    write(out / "many.h5", 257, 2)
+    raises("the sizes in its table do not add up", vitrine_cache.Container, out / "many.h5")
+    write(out / "long.h5", 1, 2**30)
+    raises("does not fit into its user block", vitrine_cache.Container, out / "long.h5")
+
+
+def test_replaced(out):
+    """A file that was replaced by another of equal size is not called damaged."""
+    path, other = out / "replaced.h5", out / "cache/tiny.aaaaaaaa/features.3/00001.h5"
+    shutil.copy(other, path)
+    file = vitrine_cache.Container(path)
+    first_chunk = 64 + 136 * len(file.datasets)
+    content, at = other.read_bytes(), int(file.chunks["offset"][0])
+    stored = bytearray(content[at:at + int(file.chunks["stored_bytes"][0])])
+    stored[-1] ^= 1
+    patched(path, {at: stored, first_chunk + 16: word(xxh3(bytes(stored)), 8)}, True)
+    raises("the file changed while it was in use; start again", file.read, ["q"], 0)
+    path.write_bytes(content)
+    assert file.read(["q"], 0)
+    patched(path, {at: stored}, False)
+    raises("group 0: its checksum is wrong", file.read, ["q"], 0)
 
 
 def test_ignorable(out):
@@ -692,7 +735,7 @@ def main():
         out = pathlib.Path(name)
         subprocess.run([BIN / "write_cache", out], check=True)
         for test in (test_values, test_kept, test_coefficients, test_bases, test_index_and_recipes, test_names,
-                     test_damaged_tables, test_ignorable, test_frames, test_payloads, test_any_payload, test_native, test_out,
+                     test_damaged_tables, test_table_limits, test_replaced, test_ignorable, test_frames, test_payloads, test_any_payload, test_native, test_out,
                      test_plain_native,
                      test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_settings,
                       test_provenance, test_check, test_later_keys, test_names_that_are_no_text, test_set_aside, test_info):

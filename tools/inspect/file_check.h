@@ -28,8 +28,8 @@ std::vector<FileFault> check_frames(const Container& file, Container::Scratch& s
 /// Compares the table with HDF5: datasets, types, shapes, chunks, filter, place and size of every chunk, and the
 /// attribute. Returns the first difference, or nullopt. Only for files that passed their own checks, as HDF5's parser
 /// is not safe for untrusted files. HDF5 does not distinguish damage from failed reads, so a difference is checked
-/// again on a copy in memory, and has kind kIo if it is not found there. Serialised with other callers and writers
-/// (hdf5_lock).
+/// again on a copy in memory, and has kind kIo if it is not found there, or if the file was replaced. Serialised with
+/// other callers and writers (hdf5_lock).
 std::optional<FileFault> check_hdf5(const Container& file);
 
 /// Runs both checks and throws Error with the first fault. Preconditions as for check_hdf5().

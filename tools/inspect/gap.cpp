@@ -26,6 +26,12 @@ bool is_recoded(const TrackInfo& track) {
   return !track.recoded_from.empty();
 }
 
+// Made by another program (FORMAT.md), so that no command of this one makes it again.
+bool is_of_a_writer(const TrackInfo& track) {
+  const std::string& family = track.teacher.architecture.family;
+  return !is_recoded(track) && family != "vit" && family != "module";
+}
+
 std::string recode_command(const TrackInfo& track, const fs::path& to) {
   const auto exact = [](double number) { return nlohmann::json(number).dump(); };
   std::string command =
@@ -122,6 +128,10 @@ class Filler {
       recoded_[gap.directory] = &*track;
       return;
     }
+    if (track != tracks_.end() && is_of_a_writer(*track)) {
+      rewritten_.push_back(gap.directory);
+      return;
+    }
     IncompleteTrack& incomplete = incomplete_track(gap.directory);
     incomplete.shards.insert(gap.shards.begin(), gap.shards.end());
     incomplete.passes.insert(gap.passes.begin(), gap.passes.end());
@@ -146,7 +156,7 @@ class Filler {
       const TrackInfo* least = nullptr;  // the track whose command makes the fewest other files
       int makes = 3;
       for (const TrackInfo& track : tracks_) {
-        if (!holds(track.directory())) continue;
+        if (is_of_a_writer(track) || !holds(track.directory())) continue;
         // Nothing else, the source's further shards, or the rest of the pass.
         const int now = is_recoded(track) ? 1 : incomplete_track(track.directory()).whole(pass, layout_) ? 0 : 2;
         if (now < makes) least = &track, makes = now;
@@ -160,6 +170,9 @@ class Filler {
     }
   }
 
+  GapFilling filling() const { return {commands(), rewritten_}; }
+
+ private:
   std::vector<std::string> commands() const {
     std::map<std::string, std::vector<const IncompleteTrack*>> teachers;
     for (const auto& [directory, incomplete] : incomplete_)
@@ -167,7 +180,7 @@ class Filler {
     std::set<std::string> known;  // teachers whose tracks were extracted
     for (const auto& [teacher, incomplete] : teachers) known.insert(teacher);
     for (const TrackInfo& track : tracks_)
-      if (!is_recoded(track)) known.insert(teacher_of(track.directory()));
+      if (!is_recoded(track) && !is_of_a_writer(track)) known.insert(teacher_of(track.directory()));
     std::vector<std::string> out;
     for (const auto& [teacher, incomplete] : teachers)
       for (const Run& run : runs_of(incomplete, layout_))
@@ -177,7 +190,6 @@ class Filler {
     return out;
   }
 
- private:
   IncompleteTrack& incomplete_track(const std::string& directory) {
     if (const auto there = incomplete_.find(directory); there != incomplete_.end()) return there->second;
     const ShardDirectory shard_directory(cache_ / directory, nullptr);
@@ -190,6 +202,7 @@ class Filler {
   const std::vector<TrackInfo>& tracks_;
   std::map<std::string, IncompleteTrack> incomplete_;  // by directory; extracted if they have passes
   std::map<std::string, const TrackInfo*> recoded_;    // to recode again
+  std::vector<std::string> rewritten_;                 // to write again
   std::set<std::uint32_t> alone_;                      // passes with recipes but without a track's shards
 };
 
@@ -199,14 +212,19 @@ std::string prepare_command(const fs::path& cache) {
   return text("vitrine-extract CONFIG.toml --set ", shell_word("cache=" + cache.string()), " --prepare");
 }
 
-std::vector<std::string> gap_commands(const fs::path& cache, const Plan& plan, const std::vector<TrackInfo>& tracks,
-                                      const std::vector<Gap>& gaps) {
+std::string write_again(const std::string& directory) {
+  return text("run the program that wrote ", directory,
+              " again (missing() of its vitrine_cache.Writer gives these groups)");
+}
+
+GapFilling fill_gaps(const fs::path& cache, const Plan& plan, const std::vector<TrackInfo>& tracks,
+                     const std::vector<Gap>& gaps) {
   Filler filler(cache, plan, tracks);
   for (const Gap& gap : gaps)
     if (gap.directory != kRecipes) filler.fill(gap);
   for (const Gap& gap : gaps)
     if (gap.directory == kRecipes) filler.fill_recipes(gap);
-  return filler.commands();
+  return filler.filling();
 }
 
 }  // namespace vitrine

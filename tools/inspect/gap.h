@@ -19,11 +19,19 @@ struct Gap {
   std::vector<std::uint32_t> passes;  ///< of these shards
 };
 
+struct GapFilling {
+  std::vector<std::string> commands;
+  std::vector<std::string> rewritten;  ///< tracks with gaps that another program wrote, by directory; see write_again()
+};
+
 /// One command per recoded track; for extracted tracks as few as possible that fill only the gaps: a command covers
 /// consecutive passes and only targets that have a gap there or are otherwise complete. `tracks`: all known tracks of
 /// the cache. Placeholders as in RepairPlan::commands.
-std::vector<std::string> gap_commands(const std::filesystem::path& cache, const Plan& plan,
-                                      const std::vector<TrackInfo>& tracks, const std::vector<Gap>& gaps);
+GapFilling fill_gaps(const std::filesystem::path& cache, const Plan& plan, const std::vector<TrackInfo>& tracks,
+                     const std::vector<Gap>& gaps);
+
+/// What to do for a track that vitrine_cache.Writer made.
+std::string write_again(const std::string& directory);
 
 /// The command that restores prepared.json and keeps the shards.
 std::string prepare_command(const std::filesystem::path& cache);

@@ -146,7 +146,10 @@ std::optional<FileFault> check_hdf5(const Container& container) {
       H5Pset_file_image(memory, bytes.data(), bytes.size()) < 0)
     return FileFault{fault->dataset, fault->group, "HDF5 has no memory to check it", ErrorKind::kMemory};
   // HDF5 rejects the name of an existing file; a path below a file cannot exist.
-  if (auto proven = difference(container, container.path() / "memory", memory)) return proven;
+  if (auto proven = difference(container, container.path() / "memory", memory)) {
+    if (container.was_replaced()) return FileFault{fault->dataset, fault->group, kChangedInUse, ErrorKind::kIo};
+    return proven;
+  }
   return FileFault{fault->dataset, fault->group, "could not be read by HDF5 (" + fault->what + ")", ErrorKind::kIo};
 }
 

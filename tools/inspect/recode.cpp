@@ -115,12 +115,13 @@ std::shared_ptr<const FeatureBasis> find_basis(const Cache& cache, const TrackRe
   return basis;
 }
 
-TrackInfo recoded_track(const TrackInfo& from, const RecodeOptions& options) {
+TrackInfo recoded_track(const Cache& cache, const TrackInfo& from, const RecodeOptions& options) {
   TrackInfo made = from;
   made.codec = options.codec;
   made.compression = options.compression;
   made.calibration_views = 0;
-  made.recoded_from.push_back({from.codec, from.compression, sha256_hex(from.file_text()), {}});
+  const std::string hash = sha256_hex_of_file(cache.directory() / from.directory() / "track.json");
+  made.recoded_from.push_back({from.codec, from.compression, hash, {}});
   return made;
 }
 
@@ -215,7 +216,7 @@ TrackInfo checked_request(const Cache& cache, const TrackInfo& from, const Recod
                 {.path = to.string(),
                  .what = text("is the cache itself, which has a track ", from.directory(), " already"),
                  .remedy = "give another directory"});
-  TrackInfo track = recoded_track(from, options);
+  TrackInfo track = recoded_track(cache, from, options);
   if (track.codec.encoding == Encoding::kTransform) track.codec.basis.assign(64, '0');  // not known yet
   track.codec.check(track.shape, text("recoding ", from.directory(), " as ", encoding_name(track.codec.encoding)));
   track.check("recode");

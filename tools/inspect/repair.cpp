@@ -141,7 +141,9 @@ RepairPlan plan_repair(const fs::path& directory, const VerifyReport& report) {
   // This version has no command for tracks that it does not know.
   std::vector<Gap> known = plan.gaps;
   std::erase_if(known, [&](const Gap& gap) { return sorted.unread.contains(below(gap.directory, "track.json")); });
-  plan.commands = gap_commands(directory, cache.plan(), all_tracks(cache, plan.restore), known);
+  GapFilling filling = fill_gaps(directory, cache.plan(), all_tracks(cache, plan.restore), known);
+  plan.commands = std::move(filling.commands);
+  plan.rewritten = std::move(filling.rewritten);
   if (prepare) plan.commands.insert(plan.commands.begin(), prepare_command(directory));
   return plan;
 }

@@ -28,6 +28,7 @@ struct RepairPlan {
   /// (CONFIG-TEACHER.xxxxxxxx.toml if the cache has several teachers), SOURCE for the cache that a recoded track was
   /// made from.
   std::vector<std::string> commands;
+  std::vector<std::string> rewritten;  ///< tracks with gaps that their own programs fill (GapFilling)
 };
 
 /// Changes nothing. Throws Error for what cannot be read.

@@ -250,7 +250,7 @@ std::string cache_card(const Cache& cache, const std::vector<TrackState>& tracks
     if (std::ranges::find(names, track->teacher.name) == names.end()) names.push_back(track->teacher.name);
   return text(front_matter(cache, teachers), "\n# ",
               names.empty() ? "Views of a data set" : "Outputs of " + joined(names, " and "), "\n\n",
-              "A cache of Vitrine: what a vision transformer said of augmented views of pictures, ",
+              "A cache of Vitrine: a vision transformer's outputs for augmented views of pictures, ",
               "for training\nstudents without it. Every figure on this page is recorded in the cache.\n\n",
               images_section(cache), "\n", teachers_section(cache, teachers), "\n", tracks_section(tracks), "\n",
               reading_section(cache, tracks), "\n", versions_section(cache, tracks));

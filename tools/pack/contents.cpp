@@ -96,11 +96,12 @@ void expect_finished(const Cache& cache, const TrackNames& names, const std::vec
   if (gaps.empty()) return;
   std::uint64_t missing = 0;
   for (const Gap& gap : gaps) missing += gap.shards.size();
-  const std::vector<std::string> commands = gap_commands(cache.directory(), cache.plan(), cache.tracks(), gaps);
+  const auto [commands, rewritten] = fill_gaps(cache.directory(), cache.plan(), cache.tracks(), gaps);
   std::string remedy = "finish it";
   if (!commands.empty()) remedy += " with " + commands.front();
   if (commands.size() > 1)
     remedy += text(" and ", counted(commands.size() - 1, "more command"), ", which vitrine-cache repair lists");
+  if (!rewritten.empty()) remedy += (commands.empty() ? ": " : ", ") + write_again(rewritten.front());
   throw Error(ErrorKind::kInput,
               {.path = cache.directory().string(),
                .what = text("is not finished: ", counted(missing, "shard"), " of ", gaps.front().directory,

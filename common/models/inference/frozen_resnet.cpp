@@ -3,18 +3,18 @@
 #include <ATen/ATen.h>
 
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/cpu/Utils.h>
 
 #include <algorithm>
 #include <string>
 #include <string_view>
 
 #include "common/base/error.h"
+#include "common/kernels/pooling.h"
 #include "common/models/autocast.h"
 #include "common/models/device.h"
 #include "common/models/head.h"
 #include "common/models/inference/fold.h"
-#include "common/kernels/pooling.h"
+#include "common/models/instruction_sets.h"
 
 namespace vitrine {
 namespace {
@@ -56,12 +56,6 @@ at::Tensor convolve_into(at::Tensor& sum, const at::Tensor& x, const at::Tensor&
   static const auto convolve = onednn_operator<Convolve>("mkldnn::_convolution_pointwise_", "binary");
   return convolve.call(sum, x, weight, bias, padding, stride, kNoDilation, 1, "add", at::Scalar(1.0), "relu", Scalars(),
                        "");
-}
-
-bool cpu_has(const char* instructions) {
-  const auto capabilities = at::cpu::get_cpu_capabilities();
-  const auto found = capabilities.find(instructions);
-  return found != capabilities.end() && found->second.isBool() && found->second.toBool();
 }
 
 bool fuses(at::ScalarType type, at::Device device) {

@@ -3,7 +3,8 @@
 #include <torch/nn/modules/linear.h>
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/cpu/Utils.h>
+
+#include "common/models/instruction_sets.h"
 
 namespace vitrine {
 namespace {
@@ -26,12 +27,6 @@ at::Tensor multiply_packed(const at::Tensor& x, const at::Tensor& weight, const 
                       c10::List<std::optional<at::Scalar>>(), algorithm);
 }
 
-bool has_instructions(const char* set) {
-  static const auto capabilities = at::cpu::get_cpu_capabilities();
-  const auto found = capabilities.find(set);
-  return found != capabilities.end() && found->second.isBool() && found->second.toBool();
-}
-
 bool is_intel() {
 #if defined(__x86_64__)
   return __builtin_cpu_is("intel") != 0;
@@ -43,8 +38,7 @@ bool is_intel() {
 bool can_pack(const at::Tensor& weight) {
 #if defined(__x86_64__)
   if (!weight.is_cpu() || !at::globalContext().userEnabledMkldnn()) return false;
-  return weight.scalar_type() == at::kFloat ||
-         (weight.scalar_type() == at::kBFloat16 && has_instructions("avx512_bf16"));
+  return weight.scalar_type() == at::kFloat || (weight.scalar_type() == at::kBFloat16 && cpu_has("avx512_bf16"));
 #else
   return false && weight.defined();
 #endif
@@ -54,8 +48,8 @@ bool can_pack(const at::Tensor& weight) {
 
 at::ScalarType fastest_product_type(at::ScalarType type, c10::Device device) {
   if (type != at::kBFloat16 || !device.is_cpu()) return type;
-  if (has_instructions("amx_bf16")) return type;
-  const bool slow = !has_instructions("avx512_bf16") || (is_intel() && has_instructions("avx512_fp16"));
+  if (cpu_has("amx_bf16")) return type;
+  const bool slow = !cpu_has("avx512_bf16") || (is_intel() && cpu_has("avx512_fp16"));
   return slow ? at::kFloat : type;
 }
 

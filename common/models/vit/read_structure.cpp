@@ -9,6 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/models/weights/layout.h"
+#include "common/models/weights/naming_tables.h"
 #include "common/models/tensor_names.h"
 #include "common/models/vit/architectures.h"
 
@@ -185,19 +186,38 @@ class Reader {
   void read_norms() {
     s_.norm = names_.has("norm.weight");
     s_.fc_norm = names_.has("fc_norm.weight");
+    // OpenCLIP calls the norms before and after the pooling alike; those without a norm before the blocks have the
+    // latter.
+    const bool open_clip = hints_.naming == kOpenClip;
+    if (open_clip && !s_.fc_norm && hints_.norm_after_pooling.value_or(!s_.norm_pre)) std::swap(s_.norm, s_.fc_norm);
     if (!s_.norm && !s_.fc_norm && !(arch_ && arch_->no_final_norm))
       misfit("the file is incomplete, fetch it again, or name the architecture if it has no final norm",
              "norm.weight and fc_norm.weight are both missing");
     const bool post_mlp_norm = s_.mlp_norm && s_.mlp == VitMlp::kPlain;  // BEiT-3
-    s_.eps = s_.norm_pre || is_dinov3() || post_mlp_norm ? 1e-5 : 1e-6;
+    s_.eps = s_.norm_pre || is_dinov3() || post_mlp_norm || open_clip ? 1e-5 : 1e-6;
     if (hints_.eps <= 0 || hints_.eps == s_.eps) return;
     notes_.push_back(text("the LayerNorms' eps is ", hints_.eps, " as its card says, not this family's ", s_.eps));
     s_.eps = hints_.eps;
   }
 
+  void check_pooling() const {
+    const std::string& said = hints_.pooling;
+    if (said.empty() || said == "class" || said == "mean") return;
+    if (said == "attention" && names_.has("attn_pool.latent")) return;
+    throw Error(
+        ErrorKind::kInput,
+        {.path = where_,
+         .what = text("pooling = \"", said, "\" is not supported",
+                      said == "attention" ? " without an attention pool, which the weights lack" : ""),
+         .remedy = "choose a teacher that takes its class token, the mean of its patches or an attention pool"});
+  }
+
   void read_pooling() {
+    check_pooling();
     if (s_.distillation_token) {
-      s_.pooling = VitPooling::kClassAndDistilled;
+      // transformers' DeiTForImageClassification has one head, on the class token.
+      const bool one_head = s_.classes > 0 && !names_.has("head_dist.weight");
+      s_.pooling = one_head ? VitPooling::kClass : VitPooling::kClassAndDistilled;
     } else if (names_.has("attn_pool.latent")) {
       s_.pooling = VitPooling::kAttention;
       s_.pool_prefix = s_.norm_pre;  // Perception Encoders
@@ -211,10 +231,10 @@ class Reader {
         s_.pooling = VitPooling::kClass;
       else if (hints_.pooling == "mean")
         s_.pooling = VitPooling::kMean;
-      else if (!hints_.pooling.empty())
-        fail(where_, ": pooling = \"", hints_.pooling, "\" is not known; expected class or mean");
       else if (is_dinov3())
         assume("pooling mean of patches, as in timm (Meta's code takes the class token)");
+      else if (hints_.naming == kOpenClip && mean)
+        assume("pooling mean of patches, as in CLIPA");
     }
   }
 
@@ -247,8 +267,9 @@ class Reader {
     } else if (!positions && !s_.relative_positions) {
       cat(100, 0, 0, true);
       assume("axial rotary positions with temperature 100");
-    } else if (!arch_ && has_gamma() && s_.positions == VitPositions::kPatches && !s_.norm_pre) {
-      assume("no rotary positions (a RoPE-ViT with pos_embed has them)");
+    } else if (!arch_ && s_.layer_scale != VitLayerScale::kNone && s_.positions == VitPositions::kPatches &&
+               s_.class_token && s_.registers == 0 && !s_.norm_pre) {
+      assume("no rotary positions (a RoPE-ViT with pos_embed has them)");  // and DeiT-III's names
     }
   }
 

@@ -3,6 +3,7 @@
 #ifndef VITRINE_COMMON_MODELS_VIT_READ_STRUCTURE_H_
 #define VITRINE_COMMON_MODELS_VIT_READ_STRUCTURE_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,11 @@ struct VitHints {
   int image_size = 0, patch = 0;
   int heads = 0, classes = 0;
   std::string activation;  ///< "gelu", "gelu_tanh", "quick_gelu" or "silu"
-  std::string pooling;     ///< "class" or "mean", where the network has a class token and no attention pool
-  double eps = 0;          ///< of all LayerNorms; 0: the family's
+  /// "class" or "mean", which count where the network has a class token and no attention pool; or "attention".
+  std::string pooling;
+  std::string naming;                      ///< whose names the weights had (WeightFiles::naming)
+  std::optional<bool> norm_after_pooling;  ///< of weights with OpenCLIP's names, which call both norms alike
+  double eps = 0;                          ///< of all LayerNorms; 0: the family's
 };
 
 struct VitReading {
@@ -34,8 +38,9 @@ struct VitReading {
 /// `weights`: timm's names, without a prefix; only names and shapes are read, so the tensors may be meta tensors.
 /// Throws Error, kInput, beginning with `where` and saying what the file looks like (layout.h), for the weights of
 /// another architecture than hints.arch (they must fit its sizes or hints.dim and hints.depth) or of another kind of
-/// model, a missing final norm, heads that do not divide the width, a size that the patch does not divide, and other
-/// classes than hints.classes. Other tensors are left to load_weights().
+/// model, a missing final norm, heads that do not divide the width, a size that the patch does not divide, other
+/// classes than hints.classes, another word in hints.pooling, and "attention" there without an attention pool. Other
+/// tensors are left to load_weights().
 VitReading structure_of(const Tensors& weights, const VitHints& hints, const std::string& where);
 
 }  // namespace vitrine

@@ -136,8 +136,8 @@ void VitStructure::check(const std::string& where) const {
     refuse("the ViT has image_size = ", image_size, ", which patch = ", patch, " does not divide; choose a multiple");
   if (distillation_token && !class_token) refuse("a distillation token needs a class token");
   if (pooling == VitPooling::kClass && !class_token) refuse("pooling = class needs a class token");
-  if ((pooling == VitPooling::kClassAndDistilled) != distillation_token)
-    refuse("a distillation token and pooling = class_and_distilled need each other");
+  if (pooling == VitPooling::kClassAndDistilled && !distillation_token)
+    refuse("pooling = class_and_distilled needs a distillation token");
   if (relative_positions && (!class_token || prefix_tokens() != 1))
     refuse("relative positions need a class token and no other prefix token");
   if (rope != VitRope::kNone && (head_dim % 4 != 0 || rope_temperature <= 0))

@@ -70,7 +70,8 @@ void VitImpl::register_outputs(bool random) {
   if (s.fc_norm) fc_norm_ = register_module("fc_norm", layer_norm(s.dim, s.eps));
   if (s.classes == 0) return;
   head_ = register_module("head", Dense(s.dim, s.classes, s.head_bias, random));
-  if (s.distillation_token) head_dist_ = register_module("head_dist", Dense(s.dim, s.classes, s.head_bias, random));
+  if (s.pooling == VitPooling::kClassAndDistilled)
+    head_dist_ = register_module("head_dist", Dense(s.dim, s.classes, s.head_bias, random));
 }
 
 void VitImpl::to(at::Device device, bool non_blocking) {

@@ -30,7 +30,7 @@ struct VitTaps {
 struct VitOutputs {
   /// [N, classes], FP32; undefined without a head.
   at::Tensor logits;
-  /// [N, dim], FP32: what the head takes; for a distilled ViT the mean of both tokens.
+  /// [N, dim], FP32: what the head takes; for a distilled ViT the mean of both tokens, unless it has one head.
   at::Tensor pooled;
   /// [N, dim, grid, grid], FP32, contiguous: the patch tokens after a block.
   std::vector<at::Tensor> features;

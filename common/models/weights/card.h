@@ -21,8 +21,9 @@ struct TeacherCard {
   std::optional<std::int64_t> patch, dim, depth, heads;
   std::optional<std::int64_t> classes;  ///< 0: no head
   std::optional<double> norm_eps;
-  std::optional<std::string> activation;  ///< "gelu", "gelu_tanh", "quick_gelu", "silu", or the file's own word
-  std::optional<std::string> pooling;     ///< "class", "mean", "attention", or the file's own word
+  std::optional<std::string> activation;   ///< "gelu", "gelu_tanh", "quick_gelu", "silu", or the file's own word
+  std::optional<std::string> pooling;      ///< "class", "mean", "attention", or the file's own word
+  std::optional<bool> norm_after_pooling;  ///< of OpenCLIP's ViTs, whose weights do not tell
 
   /// Clean pictures. `image_size`: the side of the square that the model is given; position embeddings may have been
   /// made for another. Triplets are of colours in [0, 1].

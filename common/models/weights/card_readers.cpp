@@ -18,8 +18,23 @@ std::vector<std::string> descriptions_of(const CardFields& fields, const std::ve
   return out;
 }
 
-std::string pooling_word(const std::string& timms) {
-  return timms == "token" ? "class" : timms == "avg" ? "mean" : timms == "map" ? "attention" : timms;
+/// Of timm's word or OpenCLIP's.
+std::string pooling_word(const std::string& theirs) {
+  return theirs == "token" || theirs == "tok" ? "class"
+         : theirs == "avg"                    ? "mean"
+         : theirs == "map"                    ? "attention"
+                                              : theirs;
+}
+
+/// Of a ViT of OpenCLIP's own.
+void say_open_clip_tower(const CardFields& vision, TeacherCard& card) {
+  if (const auto width = vision.size("width"))
+    say(card.heads, std::optional(std::max<std::int64_t>(*width / vision.size("head_width").value_or(64), 1)));
+  say(card.pooling, std::optional(pooling_word(vision.words("pool_type").value_or("tok"))));
+  say(card.norm_after_pooling, std::optional(vision.flag("final_ln_after_pool").value_or(false)));
+  say_eps(vision.object("norm_kwargs"), "eps", card);
+  if (vision.object("act_kwargs").words("approximate") == "tanh")
+    say(card.activation, std::optional<std::string>("gelu_tanh"));
 }
 
 /// The side of the square [3, side, side].
@@ -78,9 +93,9 @@ std::vector<std::string> names_of(const CardFields& fields, const char* key) {
   return out;
 }
 
-void say_eps(const CardFields& fields, TeacherCard& card) {
-  const auto eps = fields.number("layer_norm_eps");
-  if (eps && (*eps < 1e-12 || *eps > 1)) fields.refuse("layer_norm_eps", *fields.find("layer_norm_eps"), "1e-12 to 1");
+void say_eps(const CardFields& fields, const char* key, TeacherCard& card) {
+  const auto eps = fields.number(key);
+  if (eps && (*eps < 1e-12 || *eps > 1)) fields.refuse(key, *fields.find(key), "1e-12 to 1");
   say(card.norm_eps, eps);
 }
 
@@ -124,8 +139,7 @@ void read_open_clip_config(const CardFields& config, TeacherCard& card) {
   say(card.patch, vision.size("patch_size"));
   say(card.dim, vision.size("width"));
   say(card.depth, vision.size("layers"));
-  if (const auto width = vision.size("width"); width && !vision.words("timm_model_name"))
-    say(card.heads, std::optional(std::max<std::int64_t>(*width / vision.size("head_width").value_or(64), 1)));
+  if (vision.exists() && !vision.words("timm_model_name")) say_open_clip_tower(vision, card);
   say_colours(preprocess, "mean", "std", card);
   say(card.interpolation, preprocess.words("interpolation"));
   if (const auto mode = preprocess.words("resize_mode")) {

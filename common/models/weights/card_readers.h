@@ -26,7 +26,7 @@ std::optional<std::string> license_of_readme(const std::string& readme);
 /// Throws Error.
 std::vector<std::string> names_of(const CardFields& fields, const char* key);
 /// Throws Error unless it is 1e-12 to 1.
-void say_eps(const CardFields& fields, TeacherCard& card);
+void say_eps(const CardFields& fields, const char* key, TeacherCard& card);
 /// Checks the triplets' range. Throws Error.
 void say_colours(const CardFields& config, const char* mean, const char* std, TeacherCard& card);
 /// The word of an activation, as TeacherCard has it.

@@ -54,7 +54,7 @@ void say_network(const CardFields& config, TeacherCard& card) {
   say(card.dim, config.size("hidden_size"));
   say(card.depth, config.size("num_hidden_layers"));
   say(card.heads, config.size("num_attention_heads"));
-  say_eps(config, card);
+  say_eps(config, "layer_norm_eps", card);
   if (const auto activation = config.words("hidden_act"))
     say(card.activation, std::optional(activation_word(*activation)));
 }
@@ -88,6 +88,25 @@ Side side_of(const CardFields& config, const char* key) {
   return {*height, false};
 }
 
+/// Whether the processor, an old one too, takes a plain number for the side of a square, whatever crop follows; the
+/// others (CLIP's, DINOv2's) take it for the shorter side.
+bool takes_square(const CardFields& config) {
+  constexpr std::array<std::string_view, 3> kModels{"Beit", "DeiT", "ViT"};
+  for (const char* key : {"image_processor_type", "feature_extractor_type"})
+    if (const auto type = config.words(key))
+      return std::ranges::any_of(kModels, [&](std::string_view model) {
+        return type->starts_with(text(model, "ImageProcessor")) || *type == text(model, "FeatureExtractor");
+      });
+  return false;
+}
+
+/// The crop_pct from which timm's floor(side / crop_pct) gives `whole`: their ratio, or the number below it.
+double crop_pct_of(std::int64_t side, std::int64_t whole) {
+  const auto pixels = static_cast<double>(side);
+  const double ratio = pixels / static_cast<double>(whole);
+  return std::floor(pixels / ratio) < static_cast<double>(whole) ? std::nextafter(ratio, 0.0) : ratio;
+}
+
 }  // namespace
 
 void read_transformers_config(const CardFields& config, TeacherCard& card) {
@@ -116,18 +135,18 @@ void read_preprocessor_config(const CardFields& config, TeacherCard& card) {
   }
   Side size = side_of(config, "size");
   const Side crop = side_of(config, "crop_size");
-  // Before transformers 4.26 a plain number was the shorter side exactly where a crop follows.
   const bool cropped = config.flag("do_center_crop").value_or(false) && crop.pixels > 0;
-  if (const json* value = config.find("size"); value != nullptr && value->is_number()) size.shortest = cropped;
+  // Before transformers 4.26 sizes were plain numbers.
+  if (const json* value = config.find("size"); value != nullptr && value->is_number())
+    size.shortest = cropped && !takes_square(config);
   if (size.pixels == 0) return;
   const std::int64_t side = cropped ? crop.pixels : size.pixels;
   if (side > size.pixels) config.refuse("crop_size", *config.find("crop_size"), "at most the size");
   // What the pictures become, rather than what the positions were made for.
   card.image_size = side;
   const auto share = config.number("crop_pct");
-  say(card.crop_pct, std::optional(share && *share > 0 && *share <= 1 && !cropped
-                                       ? *share
-                                       : static_cast<double>(side) / static_cast<double>(size.pixels)));
+  say(card.crop_pct,
+      std::optional(share && *share > 0 && *share <= 1 && !cropped ? *share : crop_pct_of(side, size.pixels)));
   say(card.crop_mode, std::optional<std::string>(size.shortest ? "center" : "squash"));
 }
 

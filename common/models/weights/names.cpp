@@ -344,11 +344,7 @@ void Translator::fold_class_position() {
 /// one over the pooled token, for which it is the better start.
 void Translator::move_pretraining_norm(const StoredTensors& file) {
   if (naming_.strict || !file.contains(prefix_ + "lm_head.weight") || out_.contains("fc_norm.weight")) return;
-  for (const char* kind : {"weight", "bias"})
-    if (auto norm = out_.extract(std::string("norm.") + kind)) {
-      norm.key() = std::string("fc_norm.") + kind;
-      out_.insert(std::move(norm));
-    }
+  move_norm_after_pooling(out_);
 }
 
 /// transformers' SigLIP classifiers take the mean of the patches; the attention pool that their files keep is unused.
@@ -375,6 +371,14 @@ Tensors owned(const Tensors& tensors, const std::string& where, std::vector<std:
 }
 
 }  // namespace
+
+void move_norm_after_pooling(Tensors& tensors) {
+  for (const char* kind : {"weight", "bias"})
+    if (auto norm = tensors.extract(std::string("norm.") + kind)) {
+      norm.key() = std::string("fc_norm.") + kind;
+      tensors.insert(std::move(norm));
+    }
+}
 
 NamedTensors with_timm_names(const StoredTensors& file, const std::string& where, std::vector<std::string>& notes) {
   const at::NoGradGuard no_grad;

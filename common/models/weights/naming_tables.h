@@ -51,6 +51,9 @@ struct Naming {
 /// The source of Google's own ViTs, whose preprocessing is always the same.
 inline constexpr const char* kGoogleVit = "Google's ViT";
 
+/// The source of OpenAI's and OpenCLIP's ViTs, whose LayerNorms all have the same eps.
+inline constexpr const char* kOpenClip = "OpenAI CLIP or OpenCLIP";
+
 /// In the order in which they are to be tried; timm's own is the last.
 std::span<const Naming> namings();
 

@@ -112,7 +112,7 @@ class TorchFile {
   const PickleNode& unwrapped();
   void fail_without_tensors() const;
   void collect(const PickleNode& node, const std::string& prefix, int depth, StoredTensors& out);
-  bool leads_to_tensors(const PickleNode& node, std::set<const PickleNode*>& seen) const;
+  bool leads_to_tensors(const PickleNode& node, int depth, std::set<const PickleNode*>& seen) const;
   std::span<const std::byte> storage(const TorchStorage& storage, std::uint64_t bytes);
 
   StoredTensor tensor(const PickleNode& node);
@@ -142,14 +142,16 @@ std::string listed(const std::vector<Member>& members, std::string_view left_out
   return count > 6 ? out + " ..." : out;
 }
 
-/// Whether taking wrappers away from `node` ends at tensors. `seen`: what need not be looked at again.
-bool TorchFile::leads_to_tensors(const PickleNode& node, std::set<const PickleNode*>& seen) const {
+/// Whether taking wrappers away from `node`, which is in `depth` of them, ends at tensors. `seen`: what need not be
+/// looked at again.
+bool TorchFile::leads_to_tensors(const PickleNode& node, int depth, std::set<const PickleNode*>& seen) const {
   if (is_module(node)) return true;
-  if (!is_dictionary(node) || !seen.insert(&node).second) return false;
+  if (depth > kMaxWrappers || !is_dictionary(node) || !seen.insert(&node).second) return false;
   const std::vector<Member> all = members(node);
   if (std::ranges::any_of(all, [&](const Member& member) { return is_tensor(*member.value); })) return true;
-  return std::ranges::any_of(
-      all, [&](const Member& member) { return is_wrapper(member.key) && leads_to_tensors(*member.value, seen); });
+  return std::ranges::any_of(all, [&](const Member& member) {
+    return is_wrapper(member.key) && leads_to_tensors(*member.value, depth + 1, seen);
+  });
 }
 
 const PickleNode& TorchFile::unwrapped() {
@@ -161,7 +163,7 @@ const PickleNode& TorchFile::unwrapped() {
     std::set<const PickleNode*> seen{at};
     for (const std::string_view wrapper : kWrappers) {
       const auto found = std::ranges::find(all, wrapper, &Member::key);
-      if (found == all.end() || !leads_to_tensors(*found->value, seen)) continue;
+      if (found == all.end() || !leads_to_tensors(*found->value, depth + 1, seen)) continue;
       next = found->value;
       const std::string others = listed(all, wrapper);
       notes_.push_back(text(path_, ": took the tensors under \"", wrapper, '"',

@@ -115,6 +115,20 @@ TEST_CASE("a recoded track is in its own cache and keeps the new bound to the so
   CHECK(has(info.output, "fp32; then uniform, max_error 0.25"));
 }
 
+TEST_CASE("a recoded track has the hash of its source's track.json as that is, not as it would be written now") {
+  const SampleCache sample;
+  const Cache before(sample.directory);
+  const TrackInfo& from = before.track("features.3");
+  std::string json = from.json();
+  json.insert(json.size() - std::string("\n}\n").size(), ",\n  \"of_a_later_version\": 1");
+  write_whole(sample.path(from.directory() + "/track.json"), with_check(json));
+  const Cache cache(sample.directory);
+  RecodeOptions options{.to = sample.root / "second"};
+  options.codec = {.encoding = Encoding::kFp16};
+  CHECK(recode(cache, cache.track("features.3"), options).track.recoded_from.at(0).track_sha256 ==
+        sha256_hex(with_check(json)));
+}
+
 TEST_CASE("recoding resumes with any number of workers, to the same bytes") {
   const SampleCache sample;
   const Cache cache(sample.directory);

@@ -130,6 +130,37 @@ TEST_CASE("each teacher's tracks get their own command, and lost recipes are mad
                             "'taps.attention=[]'"));
 }
 
+TEST_CASE("a track that another program wrote gets no command: that program writes it again") {
+  const SampleCache cache;
+  const TrackInfo own = written_track(cache.plan);
+  create_track(cache.directory, own);
+  for (std::uint32_t shard = 0; shard < 2; ++shard) write_sample_shard(cache.directory, cache.plan, own, 0, shard);
+  refresh_manifest(cache.directory / own.directory());
+  REQUIRE(cache.verify().findings.empty());
+  write_whole(cache.path(own.directory() + "/00001.h5"), "damaged");
+  RepairPlan plan = plan_repair(cache.directory, cache.verify());
+  CHECK(plan.commands.empty());
+  CHECK(plan.rewritten == std::vector<std::string>{"own.aaaaaaaa/logits"});
+  write_whole(cache.path(kLogits + "00001.h5"), "damaged");
+  plan = plan_repair(cache.directory, cache.verify());
+  REQUIRE(plan.commands.size() == 1);
+  CHECK_FALSE(has(plan.commands[0], "own.aaaaaaaa"));
+  const CommandResult result = run(repair_command(cache));
+  CHECK(has(result.output, "run the program that wrote own.aaaaaaaa/logits again (missing() of its"));
+  CHECK(has(result.output, "with these commands"));
+
+  // Lost recipes of a pass that this track alone has whole are made by an extraction, not for it.
+  const SampleCache lost;
+  create_track(lost.directory, own);
+  for (std::uint32_t shard = 0; shard < 2; ++shard) write_sample_shard(lost.directory, lost.plan, own, 0, shard);
+  for (const TrackInfo& track : sample_tracks(lost.plan)) std::filesystem::remove_all(lost.path(track.directory()));
+  std::filesystem::remove(lost.path("recipes/00001.h5"));
+  plan = plan_repair(lost.directory, lost.verify());
+  CHECK(plan.rewritten.empty());
+  REQUIRE(plan.commands.size() == 1);
+  CHECK(plan.commands[0].ends_with("--set first_pass=0 --set passes=1"));
+}
+
 TEST_CASE("a sound track.json that contradicts all shards stays, as they do; once it is moved, it is made again") {
   const SampleCache cache;
   const auto before = cache.files();

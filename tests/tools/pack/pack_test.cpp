@@ -200,6 +200,15 @@ TEST_CASE("an unfinished cache is refused with the command that finishes it, or 
   const std::vector<PackedFile> files = cache.contents({}, true);
   CHECK(std::ranges::none_of(files, [](const auto& file) { return file.record.name == kLogits + "00003.h5"; }));
 
+  // A track of another program is finished by that.
+  const PackedCache own;
+  const TrackInfo written = written_track(own.plan);
+  create_track(own.directory, written);
+  write_sample_shard(own.directory, own.plan, written, 0, 0);
+  refresh_manifest(own.directory / written.directory());
+  message = message_of([&] { own.contents(); });
+  CHECK(has(message, "finish it: run the program that wrote own.aaaaaaaa/logits again (missing() of its"));
+
   // Passes that were prepared and not begun are missing too.
   const PackedCache other;
   Preparation preparation{other.plan.hash()};

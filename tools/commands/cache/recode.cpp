@@ -68,7 +68,8 @@ void add_recode(CommandLine& line, Body& chosen) {
   command.add_option("--max-error", request->options.codec.max_error, "bound of uniform, topk and transform");
   command.add_option("--kept", request->options.codec.kept, "topk: values kept per view");
   command
-      .add_option("--temperatures", request->options.codec.temperatures, "topk: temperatures of the tail's mass, 1,4")
+      .add_option("--temperatures", request->options.codec.temperatures,
+                  "topk: temperatures of the tail's mass, for instance 1,4")
       .comma_separated();
   command
       .add_option("--calibration-views", request->options.calibration_views,

@@ -60,6 +60,8 @@ void print_words(const RepairRequest& request, const VerifyReport& report, const
     rows.push_back({gap.directory, range_words(gap.passes), shards});
   }
   if (rows.size() > 1) print_table(rows);
+  for (const std::string& directory : plan.rewritten) std::cout << write_again(directory) << '\n';
+  if (plan.commands.empty()) return;
   std::cout << "with these commands (CONFIG.toml, or CONFIG-TEACHER.toml: the configuration of the extraction with "
                "that teacher; SOURCE: the cache that a recoded track was made from):\n";
   for (const std::string& command : plan.commands) std::cout << "  " << command << '\n';
@@ -83,6 +85,7 @@ void print_json(const RepairRequest& request, const VerifyReport& report, const 
   for (const Gap& gap : plan.gaps)
     out["gaps"].push_back({{"directory", gap.directory}, {"passes", gap.passes}, {"shards", gap.shards}});
   out["commands"] = plan.commands;
+  out["write_again"] = plan.rewritten;
   std::cout << json_text(out);
 }
 

@@ -163,9 +163,9 @@ void add_verify(CommandLine& line, Body& chosen, DeepCheck deep) {
       "the values themselves by the codec's bound: shares of the energy; for attention the largest total variation\n"
       "of a head. A track without a difference was recoded from a transform; it is checked against all bounds\n"
       "combined.\n"
-      "Exit codes: 0 all is well, 1 damage (see the table) or a difference from the teacher's outputs was found,\n"
-      "2 bad input; if there is none, 3 something could not be read, 5 something was written by a newer version;\n"
-      "others as vitrine-cache --help says.");
+      "Exit codes: 0 nothing is damaged (passes may be incomplete), 1 damage (see the table) or a difference from the\n"
+      "teacher's outputs was found, 2 bad input; if there is none, 3 something could not be read, 5 something was\n"
+      "written by a newer version; others as vitrine-cache --help says.");
   command.callback([request, &chosen] { chosen = [request] { return verify(*request); }; });
 }
 

@@ -27,6 +27,7 @@ CHECKSUM_BYTES = 8
 WRONG_CHECKSUM = "its table's checksum is wrong"
 DEEPEST_JSON = 32
 LARGEST_TABLE = 1 << 30  # a sparse file may have any size
+MOST_DATASETS = 256
 LARGEST_EXPANSION = 1 << 15  # of zstd: a block of 4 bytes gives 128 KiB
 HEADER = np.dtype([("magic", "V8"), ("major", "<u2"), ("minor", "<u2"), ("required", "<u4"), ("ignorable", "<u4"),
                    ("datasets", "<u4"), ("table_bytes", "<u8"), ("user_block", "<u8"), ("file_bytes", "<u8"),
@@ -157,7 +158,8 @@ class Container:
             if table_bytes > len(data):
                 data += file.read(table_bytes - len(data), len(data))
         data = data[:table_bytes]
-        if xxh3(data[:-CHECKSUM_BYTES]) != int.from_bytes(data[-CHECKSUM_BYTES:], "little"):
+        self._table_checksum = data[-CHECKSUM_BYTES:]
+        if xxh3(data[:-CHECKSUM_BYTES]) != int.from_bytes(self._table_checksum, "little"):
             self._damaged(WRONG_CHECKSUM)
         at = HEADER.itemsize
         self.datasets = self._parse_datasets(np.frombuffer(data, DATASET, int(header["datasets"]), at))
@@ -166,6 +168,9 @@ class Container:
         at += CHUNK.itemsize * int(header["chunks"])
         self._check_chunks(table_bytes)
         self.text = data[at:at + int(header["json_bytes"])]
+
+    def _changed(self) -> IoError:
+        return IoError(f"{self.path}: the file changed while it was in use; start again")
 
     def _damaged(self, what: str) -> NoReturn:
         raise CorruptError(f"{self.path}: {what}; the file is damaged, copy or make it again")
@@ -200,11 +205,11 @@ class Container:
                 "vitrine")
         if header["file_bytes"] != self.file_bytes:
             self._damaged(f"has {self.file_bytes} bytes, expected {header['file_bytes']}")
-        if not header["table_bytes"] <= header["user_block"] <= self.file_bytes:
+        if not header["table_bytes"] <= min(header["user_block"], LARGEST_TABLE) or header["user_block"] > self.file_bytes:
             self._damaged(f"its table of {header['table_bytes']} bytes does not fit into its user block")
         parts = (HEADER.itemsize + DATASET.itemsize * int(header["datasets"]) + CHUNK.itemsize * int(header["chunks"]) +
                  int(header["json_bytes"]) + CHECKSUM_BYTES)
-        if parts != header["table_bytes"]:
+        if header["datasets"] > MOST_DATASETS or parts != header["table_bytes"]:
             self._damaged("the sizes in its table do not add up")
         return header
 
@@ -301,7 +306,7 @@ class Container:
         contents = []
         with _File(self.path) as file:
             if file.bytes != self.file_bytes:
-                raise IoError(f"{self.path}: the file has changed while it was in use; start again")
+                raise self._changed()
             for name, chunk in places:
                 dataset = self.find(name)
                 if not 0 <= chunk < dataset.chunks:
@@ -315,6 +320,8 @@ class Container:
         offset, stored_bytes, raw_bytes, checksum = CHUNK_ENTRY.unpack_from(self.chunks.data, place)
         stored = file.read(stored_bytes, offset)
         if len(stored) != stored_bytes or xxh3(stored) != checksum:
+            if Container(self.path)._table_checksum != self._table_checksum:
+                raise self._changed()
             raise CorruptError(f"{self.path}: dataset {dataset.name}, group {chunk}: its checksum is wrong; the file is damaged, "
                                "copy or make it again")
         try:
