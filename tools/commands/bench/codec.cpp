@@ -278,18 +278,18 @@ void compare(const Features& features, const Features& plain, double limit, cons
                     allowed = limit > 0 ? text("; a Gauss source allows ", times(limit)) : "";
   print_report(
       text(features.name, ": ", features.views, " views of ", features.channels, " x ", features.height, " x ",
-           features.width, ", groups of ", options.group, ", error at most ", percent(options.max_error),
+           features.width, ", groups of ", options.group, ", error at most ", in_percent(options.max_error),
            " in every group"),
       {{"bytes per view", figure(coded.bytes), text(best, " ", figure(baseline[best])),
-        percent(coded.bytes / baseline[best].get<double>()), "<= 100 %, goal 90 %"},
+        in_percent(coded.bytes / baseline[best].get<double>()), "<= 100 %, goal 90 %"},
        {"fewer than without a transform", figure(coded.bytes), text(as, "same error ", figure(plain_bytes)),
         times(plain_bytes / coded.bytes), ">= 2.5 x" + allowed},
        {"fewer than int8 + zstd", figure(coded.bytes), text(as, "int8 ", figure(int8)), times(int8 / coded.bytes),
         ">= 5 x"},
-       {"worst group's error", percent(coded.worst), text("bound ", percent(options.max_error)),
-        percent(coded.worst / options.max_error), "<= 100 %"},
+       {"worst group's error", in_percent(coded.worst), text("bound ", in_percent(options.max_error)),
+        in_percent(coded.worst / options.max_error), "<= 100 %"},
        {"error about channel means", text(std::setprecision(4), 100 * coded.about_channel_means, " %"),
-        text("the baseline's ", percent(options.max_error)), "", ""},
+        text("the baseline's ", in_percent(options.max_error)), "", ""},
        {"decoding, million values per core-second", figure(values / coded.decode_seconds / 1e6), "", "", ">= 500"},
        {"encoding without GEMM, million values per core-second", figure(values / coded.encode_seconds / 1e6), "", "",
         ">= 150"}});
@@ -298,7 +298,7 @@ void compare(const Features& features, const Features& plain, double limit, cons
 void curve(const Features& features, const CodecBenchOptions& options) {
   std::cout << features.name << ": bytes per view by error bound\n ";
   for (const double bound : {0.001, 0.003, 0.01, 0.03, 0.1})
-    std::cout << ' ' << percent(bound) << ": " << std::lround(code(features, bound, options.group, false).bytes)
+    std::cout << ' ' << in_percent(bound) << ": " << std::lround(code(features, bound, options.group, false).bytes)
               << std::flush;
   std::cout << "\n\n";
 }
@@ -335,11 +335,11 @@ void whole_cache(const std::filesystem::path& directory) {
   const double a_file = files / static_cast<double>(images.size());
   std::vector<ReportLine> lines{
       {"bytes per view on the disk, shards whole", figure(a_view), "an image's file: " + figure(a_file),
-       percent(a_view / a_file), "<= 20 %"},
+       in_percent(a_view / a_file), "<= 20 %"},
       {"and its share of the bases", figure(bases), text("over ", human_count(most_views), " views"), "", ""}};
   if (logits.contains("kl_4"))
     lines.push_back({"mean KL of the logits at temperature 4", text(std::setprecision(2), logits["kl_4"].get<double>()),
-                     "limit: 1e-4", percent(logits["kl_4"].get<double>() / 1e-4), "<= 100 %"});
+                     "limit: 1e-4", in_percent(logits["kl_4"].get<double>() / 1e-4), "<= 100 %"});
   print_report(text(directory.string(), ": ", kept), lines);
 }
 

@@ -42,7 +42,7 @@ struct ExtractBenchOptions {
   bool quick = false;
 };
 
-constexpr std::uint32_t kMicroBatch = 16, kGroup = 32;
+constexpr std::uint32_t kMicroBatch = 16, kExtractGroup = 32;
 constexpr std::uint64_t kSeed = 1;
 
 /// Core milliseconds per view.
@@ -81,7 +81,7 @@ TapOptions usual_taps() {
 PlanOptions usual_plan(int size) {
   PlanOptions out;
   out.seed = kSeed;
-  out.group = kGroup;
+  out.group = kExtractGroup;
   out.image_size = static_cast<std::uint32_t>(size);
   return out;
 }
@@ -117,7 +117,7 @@ class StagedExtraction {
   }
 
   std::uint32_t groups() const { return plan_.groups_per_pass(); }
-  std::uint32_t views() const { return groups() * kGroup; }
+  std::uint32_t views() const { return groups() * kExtractGroup; }
 
   void decode() {
     for (std::uint32_t g = 0; g < groups(); ++g) {
@@ -127,13 +127,13 @@ class StagedExtraction {
     }
   }
   void forward() {
-    for (std::uint32_t g = 0; g < groups(); ++g) values_[g] = teacher_.run(pictures_[g], kGroup);
+    for (std::uint32_t g = 0; g < groups(); ++g) values_[g] = teacher_.run(pictures_[g], kExtractGroup);
   }
   void encode() {
     for (std::uint32_t g = 0; g < groups(); ++g) {
       encoded_[g].clear();
       for (std::size_t t = 0; t < encoders_.size(); ++t)
-        encoded_[g].push_back(encoders_[t].encode(values_[g][t], kGroup).arrays);
+        encoded_[g].push_back(encoders_[t].encode(values_[g][t], kExtractGroup).arrays);
     }
   }
   void write(const std::filesystem::path& cache) {
@@ -216,7 +216,7 @@ void add_peer(const StageTimes& ours, const nlohmann::json& peer, std::vector<Re
   const auto add = [&](const std::string& what, double own, const std::string& against, double other,
                        const std::string& bar = "") {
     if (other > 0)
-      lines.push_back({what, core_time(own), text(against, " ", core_time(other)), percent(own / other), bar});
+      lines.push_back({what, core_time(own), text(against, " ", core_time(other)), in_percent(own / other), bar});
   };
   add("decode, crop, mix", ours.decode, "torchvision", of("decode"));
   add("forward with targets", ours.forward, "timm, autocast", of("forward"));
@@ -249,7 +249,7 @@ void measure_extraction_of(const std::string& arch, const ExtractBenchOptions& o
                                 {"encode", core_time(ours.encode), ""},
                                 {"write", core_time(ours.write), ""},
                                 {"whole", core_time(ours.whole), text("sum of the stages ", core_time(ours.sum())),
-                                 percent(ours.whole / ours.sum()), "<= 103 %"}};
+                                 in_percent(ours.whole / ours.sum()), "<= 103 %"}};
   const auto peer =
       bench::ask_peer(options.python, "extract_peer.py",
                       text(arch, " '", options.images.string(), "' ", extraction.views(), ' ', kMicroBatch, ' ',

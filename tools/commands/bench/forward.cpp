@@ -70,7 +70,7 @@ void measure(const std::string& arch, const ForwardOptions& options) {
       bench::ask_peer(options.python, "forward_peer.py", text(arch, ' ', options.views, ' ', options.rounds));
   std::vector<ReportLine> lines;
   const auto add = [&](const std::string& what, double value, const std::string& against, double other) {
-    lines.push_back({what, milliseconds(value), text(against, " ", milliseconds(other)), percent(value / other)});
+    lines.push_back({what, milliseconds(value), text(against, " ", milliseconds(other)), in_percent(value / other)});
   };
   add("BF16, frozen", ours, "BF16, autocast", autocast);
   add("BF16, frozen", ours, "FP32", fp32);
@@ -80,8 +80,8 @@ void measure(const std::string& arch, const ForwardOptions& options) {
     add("FP32", fp32, "timm, FP32", peer->at("fp32").get<double>());
   }
   const double error = relative_error(frozen, exact), peers = relative_error(rough, exact);
-  lines.push_back(
-      {"error of the logits, frozen", percent(error), "BF16, autocast " + percent(peers), percent(error / peers)});
+  lines.push_back({"error of the logits, frozen", in_percent(error), "BF16, autocast " + in_percent(peers),
+                   in_percent(error / peers)});
   print_report(text(arch, ", ", options.views, " views on one thread:"), lines);
 }
 

@@ -23,7 +23,7 @@
 namespace vitrine {
 namespace {
 
-constexpr std::string_view kCoefficients = " as coefficients";
+constexpr std::string_view kAsCoefficients = " as coefficients";
 
 struct PackageBenchOptions {
   std::filesystem::path cache, images;
@@ -52,7 +52,8 @@ std::vector<Work> all_work(const Cache& cache, const std::filesystem::path& imag
   };
   for (const TrackInfo& track : cache.tracks()) {
     add(track, track.directory(), false);
-    if (track.codec.encoding == Encoding::kTransform) add(track, track.directory() + std::string(kCoefficients), true);
+    if (track.codec.encoding == Encoding::kTransform)
+      add(track, track.directory() + std::string(kAsCoefficients), true);
   }
   if (!images.empty()) {
     const std::uint32_t size = cache.plan().options().image_size;
@@ -118,7 +119,7 @@ int run_package(const PackageBenchOptions& options) {
   double ours = 0, theirs = 0;  // of the tracks as they are read by default, and the pictures
   for (const Work& one : work) {
     add_line(one.name, middle(one.ours), middle(one.theirs));
-    if (!one.name.ends_with(kCoefficients)) ours += middle(one.ours), theirs += middle(one.theirs);
+    if (!one.name.ends_with(kAsCoefficients)) ours += middle(one.ours), theirs += middle(one.theirs);
   }
   add_line("all of these", ours, theirs);
   print_report(

@@ -29,7 +29,7 @@
 namespace vitrine {
 namespace {
 
-constexpr std::uint32_t kGroup = 64;
+constexpr std::uint32_t kReadGroup = 64;
 
 struct ReadBenchOptions {
   std::filesystem::path cache;      // empty: create one
@@ -148,7 +148,7 @@ nlohmann::json ask_peer(const ReadBenchOptions& options, const std::filesystem::
   for (const TrackInfo& track : bench::vit_tiny_tracks(plan)) {
     std::ofstream out(directory / (track.kind + ".f32"), std::ios::binary);
     for (std::uint32_t g = 0; g < plan.groups_per_pass(); ++g) {
-      const std::vector<float> values = bench::vit_tiny_values(track, kGroup, g);
+      const std::vector<float> values = bench::vit_tiny_values(track, kReadGroup, g);
       out.write(reinterpret_cast<const char*>(values.data()),
                 static_cast<std::streamsize>(values.size() * sizeof(float)));
     }
@@ -194,7 +194,7 @@ ReportLine to_coefficients(const Rate& rate) {
 }
 
 ReportLine against_zstd(const Rate& rate, const std::string& what, const char* bar) {
-  return {what, figure(rate.views), "zstd alone: " + figure(rate.zstd_alone), percent(rate.views / rate.zstd_alone),
+  return {what, figure(rate.views), "zstd alone: " + figure(rate.zstd_alone), in_percent(rate.views / rate.zstd_alone),
           bar};
 }
 
@@ -233,7 +233,7 @@ void measure_memory(const ReadBenchOptions& options, const Cache& cache, std::ve
   for (std::uint32_t pass = 1; pass < options.passes; ++pass) reading.pass(pass);
   const double often = resident_bytes();
   lines.push_back({text("resident memory after a cache ", options.passes, " times as large"), human_bytes(often),
-                   "after 1 time: " + human_bytes(once), percent(often / once), "~ 100 %"});
+                   "after 1 time: " + human_bytes(once), in_percent(often / once), "~ 100 %"});
 }
 
 void measure_opening(const ReadBenchOptions& options, const std::filesystem::path& directory,
@@ -252,10 +252,10 @@ void measure_opening(const ReadBenchOptions& options, const std::filesystem::pat
   const double groups = static_cast<double>(options.shards) * options.shard_groups;
   lines.push_back(
       {text("seconds to open ", counted(options.shards, "shard"), " of ", counted(options.shard_groups, "group")),
-       figure(seconds), "limit: " + figure(2e-4 * options.shards), percent(seconds / (2e-4 * options.shards)),
+       figure(seconds), "limit: " + figure(2e-4 * options.shards), in_percent(seconds / (2e-4 * options.shards)),
        "<= 100 %"});
   lines.push_back({"bytes of memory per group", figure((heap() - before) / groups), "limit: 200",
-                   percent((heap() - before) / groups / 200), "<= 100 %"});
+                   in_percent((heap() - before) / groups / 200), "<= 100 %"});
 }
 
 int run_read(const ReadBenchOptions& options) {
@@ -281,7 +281,7 @@ int run_read(const ReadBenchOptions& options) {
   }
   const Workplace place(options.directory);
   std::vector<ReportLine> lines;
-  const Plan plan = bench::make_plan(options.groups, kGroup, std::min(options.groups, 16u));
+  const Plan plan = bench::make_plan(options.groups, kReadGroup, std::min(options.groups, 16u));
   bench::write_vit_tiny_cache(place.path() / "plain", plan, 1, -1);
   bench::write_vit_tiny_cache(place.path() / "cache", plan, options.passes, 1);
   bench::write_vit_tiny_cache(place.path() / "usual", plan, 1, 1, true);
@@ -294,7 +294,7 @@ int run_read(const ReadBenchOptions& options) {
   }
   if (options.shards > 0) measure_opening(options, place.path() / "many", lines);
   print_report(
-      text("Reading ", options.groups * kGroup,
+      text("Reading ", options.groups * kReadGroup,
            " views of a ViT-Tiny's targets (logits 1000 as fp16, features 192 x 14 x 14 as int8, attention 3 x 14 x "
            "14 as sqrt8; default: uniform, transform at 1 %, sqrt8), one core, files in the page cache, median of ",
            options.rounds, " rounds"),

@@ -17,7 +17,7 @@ std::string figure(double value) {
   return decimals(value, value >= 100 ? 0 : value >= 10 ? 1 : 2);
 }
 
-std::string percent(double share) {
+std::string in_percent(double share) {
   return figure(100 * share) + " %";
 }
 

@@ -10,7 +10,7 @@ namespace vitrine {
 /// "12.3", "1,234": only significant digits.
 std::string figure(double value);
 /// "12.3 %" of a share of 0.123.
-std::string percent(double share);
+std::string in_percent(double share);
 
 struct ReportLine {
   std::string what, figure;

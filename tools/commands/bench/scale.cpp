@@ -47,10 +47,10 @@ double wall_seconds_of(const std::function<void()>& work) {
 
 // Groups of 64 views, with about `shards` shards over all passes.
 Plan make_plan(const ScaleBenchOptions& options) {
-  constexpr std::uint32_t kGroup = 64;
-  const std::uint32_t groups = (options.images + kGroup - 1) / kGroup,
+  constexpr std::uint32_t kScaleGroup = 64;
+  const std::uint32_t groups = (options.images + kScaleGroup - 1) / kScaleGroup,
                       shards_per_pass = std::max(1u, options.shards / options.passes);
-  return bench::make_plan(groups, kGroup, (groups + shards_per_pass - 1) / shards_per_pass);
+  return bench::make_plan(groups, kScaleGroup, (groups + shards_per_pass - 1) / shards_per_pass);
 }
 
 std::uint64_t shards_of(const Plan& plan, const ScaleBenchOptions& options) {

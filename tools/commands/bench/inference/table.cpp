@@ -91,7 +91,7 @@ void print_ratios(const Measured& measured) {
         continue;
       const auto add = [&](const std::string& what, const std::string& unit, double mine, double theirs, double ratio) {
         lines.push_back({text(own.entry.precision, ", ", what), figure(mine) + unit,
-                         text(peer.entry.runtime, " ", figure(theirs), unit), percent(ratio),
+                         text(peer.entry.runtime, " ", figure(theirs), unit), in_percent(ratio),
                          bar_of(peer.entry.runtime)});
       };
       const double rate = own.throughput(), other = peer.throughput();
@@ -111,7 +111,7 @@ void print_steps(const Measured& measured) {
     const auto add = [&](const std::string& what, double rate, double formerly) {
       lines.push_back({text(step.entry.precision, ", ", name_of(step.entry.preparation), ", ", what),
                        figure(rate) + " images/s", first ? "" : text("before ", figure(formerly)),
-                       first ? "" : percent(rate / formerly)});
+                       first ? "" : in_percent(rate / formerly)});
     };
     add("at the best batch", step.throughput(), first ? 0 : before->throughput());
     add("at batch 1", 1 / step.latency(0.5), first ? 0 : 1 / before->latency(0.5));
