@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=${VITRINE_FUZZ_BUILD:-$here/../../build-fuzz}
 [ $# -ge 1 ] || { sed -n '2,4s/^# //p' "$0"; exit 2; }
 seconds=$1; shift
-[ $# -ge 1 ] || set -- payload encodings container chunks records run_files report image safetensors torch_file card pack
+[ $# -ge 1 ] || set -- payload encodings container chunks records run_files report image safetensors torch_file numpy_archive card pack
 "$build/bin/fuzz_seeds" "$build/fuzz_seeds"
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 worst=0

@@ -22,7 +22,7 @@ constexpr std::uint32_t kEpochsWorthAPicture = 20, kFewestEpochs = 5;
 
 constexpr double kMostEpochsOfAPhase = 1e6;  // that vitrine-train takes
 
-// Half as many passes as epochs lose nothing, a fifth about a point, a sixteenth ten (train/RESULTS.md).
+// Half as many passes as epochs lose nothing, a fifth one or two points, a sixteenth nine (train/RESULTS.md).
 constexpr std::uint32_t kMostPasses = 32;
 
 constexpr double kMargin = 1.15;         // times vary, and validation takes some
