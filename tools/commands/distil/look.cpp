@@ -79,12 +79,13 @@ ImageIndex photos_in(const ImageFolders& folders, const ImageIndex& all) {
 // Chooses what validates, and returns what teaches.
 ImageIndex split(const DistilRequest& request, const ImageIndex& all, Found& found) {
   ImageFolders folders = folders_of(request);
-  if (!request.validation.empty()) return photos_in(folders, all);
+  if (!request.validation.empty()) return all;
   folders.hold_out = found.hold_out = hold_out_share(folder_sizes(all));
-  if (found.hold_out > 0) found.held_out = photos_in(folders.held(), all).images.size();
+  ImageIndex teaching = photos_in(folders, all);
+  found.held_out = all.images.size() - teaching.images.size();  // the sides share none, and leave none out
   if (found.held_out == 0)
     fail(request.photos, ": holds too few photos per folder to hold some out for validation; give --val");
-  return photos_in(folders, all);
+  return teaching;
 }
 
 // Lists the photos by their first bytes. Throws Error for too few, and for classes without any.
