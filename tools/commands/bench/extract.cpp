@@ -150,7 +150,7 @@ class StagedExtraction {
     ReadyTracks ready{ready_.tracks, ready_.bases, {}};
     for (std::size_t t = 0; t < ready.tracks.size(); ++t)
       ready.codecs.push_back(make_codec(ready.tracks[t].codec, ready.tracks[t].shape, ready.bases[t]));
-    const Extractor extractor(cache, plan_, teacher_, views_, std::move(ready), {}, 1);
+    const Extractor extractor(cache, plan_, &teacher_, views_, std::move(ready), {}, 1);
     extractor.run(std::vector{ShardKey{0, 0}}, never_stop());
   }
   /// As many micro-batches through the network alone, without taps.
