@@ -63,6 +63,9 @@ void write_onnx(const OnnxModel& model, const std::filesystem::path& path);
 /// Reads a file that write_onnx() wrote. Throws Error, kCorrupt, for any other.
 OnnxModel read_onnx(const std::filesystem::path& path);
 
+/// The metadata_props of any ONNX file. Throws Error, kCorrupt, for what is none.
+std::map<std::string, std::string> onnx_metadata(const std::filesystem::path& path);
+
 }  // namespace vitrine
 
 #endif  // VITRINE_TOOLS_COMMANDS_EXPORT_ONNX_MODEL_H_
