@@ -46,6 +46,9 @@ struct OnnxNode {
 /// The range of OnnxModel::opset in which the operators of a ResNet have one meaning and FP32 weights one form.
 inline constexpr int kMinOpset = 17, kMaxOpset = 23;
 
+/// Of the files that write_onnx() writes.
+inline constexpr const char* kOnnxProducer = "vitrine";
+
 struct OnnxModel {
   int opset = kMinOpset;
   std::string version;  ///< of Vitrine, its producer

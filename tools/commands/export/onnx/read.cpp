@@ -65,6 +65,7 @@ std::map<std::string, std::string> metadata_of(const onnx::ModelProto& in) {
 
 OnnxModel model_of(const onnx::ModelProto& in) {
   const onnx::GraphProto& graph = in.graph();
+  if (in.producer_name() != kOnnxProducer) other("made by " + in.producer_name());
   if (in.opset_import_size() != 1 || graph.input_size() != 1 || graph.output_size() != 1) other("inputs and outputs");
   OnnxModel out;
   out.opset = static_cast<int>(in.opset_import(0).version());
