@@ -8,7 +8,7 @@
 #include "common/image/write.h"
 #include "tests/extract/fixture.h"
 #include "tests/support/message.h"
-#include "train/student/weights_record.h"
+#include "common/models/weights/weights_record.h"
 
 using namespace vitrine;
 using namespace vitrine::testing;
