@@ -17,11 +17,17 @@
 namespace vitrine {
 namespace {
 
-constexpr const char* kFree[] = {
-    "output",     "workers",       "device",        "eval_every", "checkpoint_every", "log_every",
-    "max_steps",  "restart",       "extend",        "new_passes", "validation",       "test",
-    "images",     "unlabelled",    "verify_images", "allow",      "targets.cache",    "targets.teacher.device",
-    "bad_images", "max_bad_share", "index_depth"};
+constexpr const char* kFree[] = {"output",           "workers",
+                                 "device",           "eval_every",
+                                 "checkpoint_every", "log_every",
+                                 "max_steps",        "restart",
+                                 "extend",           "new_passes",
+                                 "validation",       "test",
+                                 "images",           "unlabelled",
+                                 "verify_images",    "allow",
+                                 "targets.cache",    "targets.teacher.device",
+                                 "bad_images",       "max_bad_share",
+                                 "index_depth",      "targets.check_images"};
 
 // Paths of files that are identified by their contents.
 std::vector<std::pair<std::string, std::string>> files_of(const TrainOptions& options) {

@@ -56,6 +56,16 @@ TrainingImages images_of(const TrainOptions& options, const StopFlag& stop) {
   return scan_training_images(options.image_options(), stop);
 }
 
+// A resumed run's teacher was checked when it began.
+SourceSettings source_settings_of(const TrainOptions& options, bool resumed, Allowance& allowance) {
+  SourceSettings out = options.source_settings();
+  if (!resumed)
+    out.met_objection = [&allowance](const std::string& objection) {
+      allowance.meet(Difference::kChance, objection, "give a teacher that knows these classes, or correct that");
+    };
+  return out;
+}
+
 int size_of(const TrainOptions& options, const TargetSource& source) {
   return static_cast<int>(options.size > 0 ? options.size : source.plan().options().image_size);
 }
@@ -100,7 +110,8 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
       precision_(options.precision, device_, "precision"),
       resumed_(run_to_resume(options_)),
       images_(images_of(options_, stop)),
-      source_(make_source(options_.source_settings(), images_.index, images_.bad, stop)),
+      source_(make_source(source_settings_of(options_, resumed_.has_value(), allowance_), images_.index, images_.bad,
+                          stop)),
       size_(size_of(options_, *source_)),
       classes_(student_classes(*images_.index, source_->shapes())),
       student_(seeded_student(options_, size_, classes_, device_, *images_.index)),
