@@ -71,10 +71,11 @@ int size_of(const TrainOptions& options, const TargetSource& source) {
 }
 
 // Seeds just before the student is made: constructing a live teacher draws random weights too, and must not change the
-// student's.
-Student seeded_student(const TrainOptions& options, int size, std::size_t classes, at::Device device,
+// student's. A resumed run's weights are its checkpoint's, not those that it started from.
+Student seeded_student(const TrainOptions& options, bool resumed, int size, std::size_t classes, at::Device device,
                        const ImageIndex& index) {
   StudentOptions student = options.student_options(size);
+  if (resumed) student.model.weights.clear();
   student.decoding = index.decoding;
   at::manual_seed(options.seed);
   return Student(student, static_cast<int>(classes), device, index.classes);
@@ -114,7 +115,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
                           stop)),
       size_(size_of(options_, *source_)),
       classes_(student_classes(*images_.index, source_->shapes())),
-      student_(seeded_student(options_, size_, classes_, device_, *images_.index)),
+      student_(seeded_student(options_, resumed_.has_value(), size_, classes_, device_, *images_.index)),
       views_(options_.folders(), images_.index, source_->plan().options().image_size, images_.bad) {
   options_.decoding = images_.index->decoding;  // with a cache, its own
   check_provenance();
@@ -134,7 +135,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
                                            static_cast<int>(classes_), size_, device_);
   step_ = std::make_unique<Step>(step_options(options_), student_, *objective_);
   if (resumed_) restore();
-  state_.checkpoint.settings = meaningful_settings(options_);
+  state_.checkpoint.settings = meaningful_settings(options_, resumed_ ? resumed_->settings : "");
   state_.checkpoint.plan_hash = source_->plan().hash();
   state_.checkpoint.passes = passes_;
   state_.checkpoint.tracks.clear();  // a resumed run's may be gone by now
