@@ -21,6 +21,7 @@
 #include "common/teacher/preprocessing.h"
 #include "common/teacher/records.h"
 #include "common/teacher/teacher.h"
+#include "common/teacher/teacher_check.h"
 #include "tests/support/files.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
@@ -182,6 +183,19 @@ TEST_CASE(
   damaged["vitrine.classes"] = "[1, 2]";
   save_safetensors(folder.weights, tensors, damaged);
   CHECK(has(message_of([&] { folder.open(); }), "its metadata \"vitrine.classes\" is missing or makes no sense"));
+}
+
+TEST_CASE("pictures that are decoded otherwise than in the teacher's training are told") {
+  const Folder folder;
+  ImageIndex index;
+  CHECK(decoding_difference(Teacher(folder.options, {}), index).empty());  // not recorded
+  WeightsRecord record = own_record();
+  record.decoding.apply_orientation = true;
+  save_safetensors(folder.weights, load_safetensors(folder.weights), record.metadata());
+  const Teacher teacher(folder.options, {});
+  CHECK(has(decoding_difference(teacher, index), "exif_orientation = \"apply\""));
+  index.decoding = record.decoding;
+  CHECK(decoding_difference(teacher, index).empty());
 }
 
 TEST_CASE("names of another number of classes than the head's are told and not used") {
