@@ -45,8 +45,11 @@ int evaluate(const std::vector<std::string>& files, const std::vector<std::strin
     take_allowed_words(allow, options);
   }
   try {
-    const auto scores = evaluate_teachers(configurations, 0, stop_on_signals());
+    const auto scores = evaluate_teachers(configurations, 0, stop_on_signals(), /*judge=*/true);
     std::fputs((json ? as_json(scores) : as_table(scores)).c_str(), stdout);
+    std::fflush(stdout);
+    for (const TeacherEvaluation& score : scores)
+      for (const std::string& sentence : score.notes) note((scores.size() > 1 ? score.name + ": " : "") + sentence);
     return 0;
   } catch (const Stopped& stopped) {
     note(stopped.what());

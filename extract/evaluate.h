@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "common/base/stop.h"
+#include "common/image/left_out.h"
 #include "extract/options.h"
 
 namespace vitrine {
 
 struct TeacherEvaluation {
   std::string name;
+  std::string without_top1;  ///< why it has none: "it has no head"; then no figure below counts. Empty: it has
   std::uint64_t images = 0;
   double top1 = 0, top5 = 0;     ///< in [0, 1]
   double confidence = 0;         ///< mean of the largest probability
@@ -22,14 +24,18 @@ struct TeacherEvaluation {
   /// With each teacher, itself included: share of the images of both (class maps leave others out) that have the same
   /// top-1 class; nullopt without such images.
   std::vector<std::optional<double>> agreement;
+  /// Of the files that were drawn: those that are no readable images, by kind, the same for each teacher.
+  std::vector<LeftOut> left_out;
+  std::vector<std::string> notes;  ///< what the figures give reason to doubt: check_teacher()'s, its refusal last
 };
 
 /// Evaluates each configuration's teacher on `count` labelled images of the first one's folder, drawn by its plan.seed
-/// (0: its check_images; all, if there are fewer): one after the other, with its own preprocessing and class map.
-/// Throws Error for configurations of different folders, images without labels, and a teacher without a head or with
-/// other classes that no map names; Stopped once `stop` is set.
+/// (0: its check_images; all, if there are fewer): one after the other, with its own preprocessing and class map. With
+/// `judge` it looks for the cause of a low top-1 too, which takes as long again for each usual mean and std. Throws
+/// Error for configurations of different folders, images without labels, a teacher with other classes that no map
+/// names, and where none has a head; Stopped once `stop` is set.
 std::vector<TeacherEvaluation> evaluate_teachers(const std::vector<ExtractOptions>& configurations, std::uint32_t count,
-                                                 const StopFlag& stop);
+                                                 const StopFlag& stop, bool judge = false);
 
 /// As a table for people, and as JSON for programs.
 std::string as_table(const std::vector<TeacherEvaluation>& scores);

@@ -222,11 +222,8 @@ PictureListing list_by_header(const ImageFolders& folders, const StopFlag& stop)
   return out;
 }
 
-void read_image_entry(const ImageFolders& folders, ImageEntry& entry, const Decoding& decoding) {
-  if (Look look = look_at(folders, entry, IndexDepth::kDecode, decoding); look.left_out)
-    throw Error(
-        ErrorKind::kInput,
-        {.path = entry.id, .what = look.left_out->reason, .remedy = "restore it or leave it out of the data set"});
+std::optional<LeftOut> read_image_entry(const ImageFolders& folders, ImageEntry& entry, const Decoding& decoding) {
+  return look_at(folders, entry, IndexDepth::kDecode, decoding).left_out;
 }
 
 std::vector<std::size_t> verified_sample(std::size_t images) {

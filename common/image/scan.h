@@ -100,9 +100,10 @@ struct PictureListing {
 /// Throws Error as list_image_folder() does, and Stopped.
 PictureListing list_by_header(const ImageFolders& folders, const StopFlag& stop = never_stop());
 
-/// Reads the file of a listed entry as a scan with kDecode does and fills in its size and hash. Throws Error naming the
-/// image if it is not a readable image. Thread-safe.
-void read_image_entry(const ImageFolders& folders, ImageEntry& entry, const Decoding& decoding);
+/// Reads the file of a listed entry as a scan with kDecode does, and fills in its size and hash. Returns why it is left
+/// out if it is not a readable image. Throws Error for what is not the image's fault (memory). Thread-safe.
+[[nodiscard]] std::optional<LeftOut> read_image_entry(const ImageFolders& folders, ImageEntry& entry,
+                                                      const Decoding& decoding);
 
 /// The images that kSample reads: 1 % but at least 256 (or all), evenly spaced, deterministic. Ascending.
 std::vector<std::size_t> verified_sample(std::size_t images);

@@ -73,22 +73,22 @@ std::uint32_t class_of(const std::string& word, const Names& names, std::uint32_
   return number;
 }
 
-ClassMap match_names(const std::string& path, const std::vector<std::string>& teacher,
-                     const std::vector<std::string>& student) {
-  if (student.empty())
-    fail(path, ": cannot be matched with the student's classes, as images without labels have no class names; give a ",
-         "class_map of numbers");
+// Each of the teacher's classes to the student's of its name. `several(t)`: what is said behind `where` of class t,
+// whose name others have too.
+template <class Several>
+ClassMap match_names(const std::vector<std::string>& teacher, const std::vector<std::string>& student,
+                     const std::string& where, const Several& several) {
   const Names students = numbered(student), teachers = numbered(teacher);
   std::vector<std::uint32_t> out(teacher.size(), ClassMap::kNowhere);
   for (std::size_t t = 0; t < teacher.size(); ++t) {
     const auto found = students.find(teacher[t]);
     if (found == students.end()) continue;
     if (teachers.at(teacher[t]) == ClassMap::kNowhere)
-      fail(path, ", line ", t + 1, ": several classes of the teacher have the name ", teacher[t],
+      fail(where, several(t), " of the teacher have the name ", teacher[t],
            ", which is a class of the student; choose one of them with a class_map");
     out[t] = found->second;
   }
-  return {std::move(out), static_cast<std::uint32_t>(student.size()), path};
+  return {std::move(out), static_cast<std::uint32_t>(student.size()), where};
 }
 
 }  // namespace
@@ -157,6 +157,11 @@ double ClassMap::dropped_probability(std::span<const float> logits, std::uint32_
   return mean;
 }
 
+ClassMap match_class_names(const std::vector<std::string>& teacher, const std::vector<std::string>& student,
+                           const std::string& where) {
+  return match_names(teacher, student, where, [](std::size_t t) { return text(": class ", t, " and others"); });
+}
+
 ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classes,
                         const std::vector<std::string>& student_names) {
   if (teacher_classes == 0)
@@ -164,7 +169,14 @@ ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classe
          ": maps a teacher's classes, but the teacher has no logits; leave out class_map and class_names");
   std::vector<std::string> teacher_names;
   if (!files.names.empty()) teacher_names = read_class_names(files.names, teacher_classes);
-  if (files.map.empty()) return match_names(files.names, teacher_names, student_names);
+  if (files.map.empty()) {
+    if (student_names.empty())
+      fail(files.names,
+           ": cannot be matched with the student's classes, as images without labels have no class names; ",
+           "give a class_map of numbers");
+    return match_names(teacher_names, student_names, files.names,
+                       [](std::size_t t) { return text(", line ", t + 1, ": several classes"); });
+  }
 
   const Names teachers = numbered(teacher_names), students = numbered(student_names);
   auto student_count = static_cast<std::uint32_t>(student_names.size());

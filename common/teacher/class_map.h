@@ -58,6 +58,11 @@ struct ClassMapFiles {
 ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classes,
                         const std::vector<std::string>& student_names);
 
+/// Each of the teacher's classes to the student's class of the same name. Throws Error, starting with `where`, for a
+/// student's class whose name several of the teacher's have, and if fewer than two classes have a counterpart.
+ClassMap match_class_names(const std::vector<std::string>& teacher, const std::vector<std::string>& student,
+                           const std::string& where);
+
 }  // namespace vitrine
 
 #endif  // VITRINE_COMMON_TEACHER_CLASS_MAP_H_

@@ -9,7 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
-#include "common/base/json.h"
+#include "common/base/run_weights.h"
 #include "common/kernels/normalise.h"
 #include "common/models/precision.h"
 #include "common/models/torch_errors.h"
@@ -19,6 +19,7 @@
 #include "common/models/weights/card.h"
 #include "common/models/weights/names.h"
 #include "common/models/weights/weights.h"
+#include "common/models/weights/weights_record.h"
 #include "common/teacher/module_network.h"
 #include "common/teacher/preprocessing.h"
 #include "common/teacher/vit_network.h"
@@ -139,35 +140,36 @@ void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
   filling.take("crop_mode", &TeacherOptions::crop_mode, card.crop_mode, source);
   filling.take("license", &TeacherOptions::license, card.license, source);
   note_interpolation(card.interpolation.value_or(""), source, teacher);
-  teacher.classes = card.class_names;
 }
 
-/// A ViT that vitrine-train made: its metadata has what tensors do not show.
-void take_own_metadata(const std::map<std::string, std::string>& metadata, OpenedTeacher& teacher) {
-  const auto found = metadata.find("vitrine.kind");
-  if (found == metadata.end() || found->second != "vit") return;
-  const auto number = [&](const char* key) -> std::optional<double> {
-    const auto value = metadata.find(std::string("vitrine.") + key);
-    if (value == metadata.end()) return std::nullopt;
-    const auto json = parse_json(value->second);
-    return json.is_number() ? std::optional(json.get<double>()) : std::nullopt;
-  };
-  const auto colours = [&](const char* key) -> std::optional<std::vector<double>> {
-    const auto value = metadata.find(std::string("vitrine.") + key);
-    if (value == metadata.end()) return std::nullopt;
-    std::vector<double> out;
-    if (const auto json = parse_json(value->second); json.is_array())
-      for (const auto& one : json)
-        if (one.is_number()) out.push_back(one.get<double>());
-    return out.size() == 3 ? std::optional(out) : std::nullopt;
-  };
+/// What the file of a ViT that vitrine-train made says of it.
+void take_own_record(const WeightsRecord& record, OpenedTeacher& teacher) {
   constexpr const char* kSource = "the file's metadata";
+  const auto told = [](const auto& value) { return std::optional(value); };
   Filling filling(teacher.options, teacher.notes);
-  filling.take("heads", &TeacherOptions::heads, number("heads"), kSource);
-  filling.take("mean", &TeacherOptions::mean, colours("mean"), kSource);
-  filling.take("std", &TeacherOptions::stddev, colours("std"), kSource);
-  teacher.normalisation_recorded |= teacher.options.mean == colours("mean") && teacher.options.stddev == colours("std");
-  filling.take("crop_pct", &TeacherOptions::crop_pct, number("crop_pct"), kSource);
+  filling.take("heads", &TeacherOptions::heads, told(record.model.vit.heads), kSource);
+  filling.take("activation", &TeacherOptions::activation, told(std::string("gelu")), kSource);  // it makes no other
+  filling.take("mean", &TeacherOptions::mean, told(record.mean), kSource);
+  filling.take("std", &TeacherOptions::stddev, told(record.stddev), kSource);
+  teacher.normalisation_recorded |= teacher.options.mean == record.mean && teacher.options.stddev == record.stddev;
+  filling.take("crop_pct", &TeacherOptions::crop_pct, told(record.crop_pct), kSource);
+}
+
+/// The names of the head's `classes` classes: the card's, else the file's own. `record` may be null.
+void take_class_names(const TeacherCard& card, const WeightsRecord* record, std::size_t classes,
+                      OpenedTeacher& teacher) {
+  const auto take = [&](const std::vector<std::string>& names, const std::string& source) {
+    if (names.empty() || classes == 0) return;
+    if (names.size() != classes)
+      teacher.notes.push_back(text(source, " names ", names.size(), " classes, but the teacher's head has ", classes,
+                                   "; the names are not used"));
+    else if (teacher.classes.empty())
+      teacher.classes = names;
+    else if (teacher.classes != names)
+      teacher.notes.push_back(text(source, " names other classes than ", source_of(card), ", whose names are used"));
+  };
+  take(card.class_names, source_of(card));
+  if (record != nullptr) take(record->classes, "the file's metadata");
 }
 
 /// Records and says what load_vit() will resample.
@@ -205,12 +207,15 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
   out.weights_sha256 = files.sha256;
   out.notes = files.notes;
   const TeacherCard card = read_card(given.weights);
+  std::optional<WeightsRecord> record = WeightsRecord::parse(files.metadata, given.weights);
+  if (record && record->model.kind != "vit") record.reset();  // no teacher: its tensors say so below
+  if (record) out.decoding = record->decoding;
   VitStructure structure;
   if (given.structure != nullptr) {
     structure = *given.structure;
     if (given.crop_mode.empty()) out.options.crop_mode = card.crop_mode.value_or("");  // tracks do not record it
   } else {
-    take_own_metadata(files.metadata, out);
+    if (record) take_own_record(*record, out);
     take_card(card, out);
     VitReading reading = structure_of(files.tensors, hints_of(out.options, files.naming, card), given.weights);
     structure = std::move(reading.structure);
@@ -225,6 +230,7 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
   note_resampling(structure, files, out);
   out.network = std::make_unique<VitNetwork>(load_vit(structure, files, given.weights, device, out.notes),
                                              compute_type(given.precision));
+  take_class_names(card, record ? &*record : nullptr, out.network->shape().classes, out);
   return out;
 }
 
@@ -269,9 +275,8 @@ std::string teacher_sha256(const std::string& file, const std::string& zero_shot
   return zero_shot.empty() ? hash : sha256_hex(hash + sha256_hex_of_file(zero_shot));
 }
 
-std::string teacher_file_name(std::string file) {
-  while (file.size() > 1 && file.ends_with('/')) file.pop_back();
-  return std::filesystem::path(file).stem().string();
+std::string teacher_file_name(const std::string& file) {
+  return run_of_weights(file).stem().string();
 }
 
 OpenedTeacher open_teacher(const TeacherOptions& options, c10::Device device) {

@@ -73,6 +73,7 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
   normalisation_recorded_ = opened.normalisation_recorded;
   network_ = std::move(opened.network);
   class_names_ = std::move(opened.classes);
+  decoding_ = opened.decoding;
   for (const std::string& sentence : opened.notes) note(sentence);
   rgb_triplet(options_.mean, "teacher.mean");
   rgb_triplet(options_.stddev, "teacher.std");

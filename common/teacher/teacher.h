@@ -38,6 +38,8 @@ class Teacher {
   int classes() const { return static_cast<int>(shape().classes); }
   /// Names of the head's classes, in its order; empty: not known.
   const std::vector<std::string>& class_names() const { return class_names_; }
+  /// How the pictures that it was trained on were decoded; nullopt: not known.
+  const std::optional<Decoding>& decoding() const { return decoding_; }
   /// How a clean crop is made.
   CropMode crop_mode() const;
   /// About how many bytes a micro-batch's forward takes in addition to the weights.
@@ -88,6 +90,7 @@ class Teacher {
   std::optional<WeightsSize> resampled_from_;
   bool normalisation_recorded_ = false;
   std::vector<std::string> class_names_;
+  std::optional<Decoding> decoding_;
   c10::Device device_;
   PrecisionScope precision_;
   ComputeRecord made_with_;

@@ -77,17 +77,28 @@ std::string better_normalisation(const std::vector<Normalisation>& tried, const 
               "; set them if the teacher may have been trained with them");
 }
 
-}  // namespace
+/// What check_teacher() is asked for, beside the teacher.
+struct CheckRequest {
+  const ViewMaker& views;
+  const ImageIndex& index;
+  std::uint32_t count;
+  std::uint64_t seed;
+  const ClassMap* map;
+  const std::string& folder;
+  std::uint32_t workers;
+  const StopFlag& stop;
 
-TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
-                           std::uint64_t seed, const ClassMap* map, const std::string& folder, std::uint32_t workers,
-                           const StopFlag& stop) {
-  TeacherCheck out;
-  const std::vector<Normalisation> tried = own_and_usual(teacher);
-  const auto evaluate = [&](std::span<const Normalisation> normalisations) {
+  std::vector<CleanCrops> evaluate(const Teacher& teacher, std::span<const Normalisation> normalisations) const {
     return evaluate_clean_crops(teacher, views, index, count, seed, map, normalisations, workers, stop);
-  };
-  std::vector<CleanCrops> all = evaluate(std::span(tried).first(check_passes(teacher)));
+  }
+};
+
+/// `all`: the crops of the first of `tried`, or of each.
+TeacherCheck judged(const Teacher& teacher, const std::vector<Normalisation>& tried, std::vector<CleanCrops> all,
+                    const CheckRequest& request) {
+  TeacherCheck out;
+  const ClassMap* map = request.map;
+  const ImageIndex& index = request.index;
   const CleanCrops& crops = out.crops = all.front();
   const Accuracy& accuracy = crops.accuracy;
   const std::size_t classes = map != nullptr ? map->columns().size() : index.classes.size();
@@ -101,7 +112,7 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
     if (const auto order = better_order({crops.labels, crops.predictions}, index.classes)) {
       out.refusal = text("the teacher's top-1 is ", percent(accuracy.top1), " in the order of the class folders, but ",
                          percent(order->top1), " in ", order->name.empty() ? "another order" : order->name,
-                         ", which is the order of its head; ", order_remedy(*order, index.classes, folder));
+                         ", which is the order of its head; ", order_remedy(*order, index.classes, request.folder));
       return out;
     }
   const bool chance = at_chance(accuracy, classes);
@@ -112,7 +123,10 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
                              percent(accuracy.top1),
                              "; usual causes: other classes or another class order than its head's, or another "
                              "normalisation (mean, std) or size than in its training"));
-  if (all.size() == 1 && (chance || overconfident)) all = evaluate(tried);  // what is recorded may be wrong too
+  // What is recorded may be wrong too.
+  if (all.size() < tried.size() && (!teacher.normalisation_recorded() || chance || overconfident))
+    for (CleanCrops& others : request.evaluate(teacher, std::span(tried).subspan(all.size())))
+      all.push_back(std::move(others));
   const std::string colours = better_normalisation(tried, all);
   if (chance)
     out.refusal =
@@ -124,6 +138,31 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
   else if (!colours.empty())
     out.notes.push_back(colours);
   return out;
+}
+
+}  // namespace
+
+TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
+                           std::uint64_t seed, const ClassMap* map, const std::string& folder, std::uint32_t workers,
+                           const StopFlag& stop) {
+  const std::vector<Normalisation> tried = own_and_usual(teacher);
+  const CheckRequest request{views, index, count, seed, map, folder, workers, stop};
+  return judged(teacher, tried, request.evaluate(teacher, std::span(tried).first(check_passes(teacher))), request);
+}
+
+TeacherCheck check_crops(const Teacher& teacher, CleanCrops crops, const ViewMaker& views, const ImageIndex& index,
+                         std::uint32_t count, std::uint64_t seed, const ClassMap* map, const std::string& folder,
+                         std::uint32_t workers, const StopFlag& stop) {
+  std::vector<CleanCrops> all;
+  all.push_back(std::move(crops));
+  return judged(teacher, own_and_usual(teacher), std::move(all),
+                {views, index, count, seed, map, folder, workers, stop});
+}
+
+std::string decoding_difference(const Teacher& teacher, const ImageIndex& index) {
+  if (!teacher.decoding() || *teacher.decoding() == index.decoding) return {};
+  return text("the teacher was trained on pictures with ", teacher.decoding()->describe(), ", and these are read with ",
+              index.decoding.describe(), "; set exif_orientation and grey16 as in its training");
 }
 
 std::size_t check_passes(const Teacher& teacher) {

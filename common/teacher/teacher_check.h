@@ -30,6 +30,15 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
                            std::uint64_t seed, const ClassMap* map, const std::string& folder, std::uint32_t workers,
                            const StopFlag& stop = never_stop());
 
+/// The same of `crops` that the teacher, with its own mean and std, was evaluated on with these arguments.
+TeacherCheck check_crops(const Teacher& teacher, CleanCrops crops, const ViewMaker& views, const ImageIndex& index,
+                         std::uint32_t count, std::uint64_t seed, const ClassMap* map, const std::string& folder,
+                         std::uint32_t workers, const StopFlag& stop = never_stop());
+
+/// How the pictures that the teacher was trained on were decoded, and how those of the index are; empty where they are
+/// decoded alike, and of a teacher whose weights do not record it.
+std::string decoding_difference(const Teacher& teacher, const ImageIndex& index);
+
 /// How often check_teacher() runs the teacher over its crops, unless top-1 gives it reason for more.
 std::size_t check_passes(const Teacher& teacher);
 

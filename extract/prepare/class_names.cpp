@@ -1,51 +1,63 @@
 #include "extract/prepare/class_names.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/plan/class_names.h"
 
 namespace vitrine {
 namespace {
 
-void check_order(const ExtractOptions& options, const Teacher& teacher, const std::vector<std::string>& folders) {
-  const std::vector<std::string>& names = teacher.class_names();
-  if (names.size() != folders.size() || names == folders) return;
-  std::vector<std::string> a = names, b = folders;
-  std::ranges::sort(a), std::ranges::sort(b);
-  if (a != b) return;  // other words for the classes, or other classes: for the check on clean crops to find
-  std::size_t first = 0;
-  while (names[first] == folders[first]) ++first;
-  fail(options.images, ": class ", first, " is ", folders[first], ", but the teacher's class ", first, " is ",
-       names[first], "; set class_names to a file with the teacher's class names in its order, one per line");
+TeacherClasses classes_of_files(const ExtractOptions& options, std::uint32_t classes, const ImageIndex& index) {
+  TeacherClasses out;
+  out.map = read_class_map({options.class_map, options.class_names}, classes, index.classes);
+  if (!options.class_map.empty()) return out;
+  std::vector<std::string> names = read_class_names(options.class_names, classes);
+  if (meet_classes(names, index.classes) == ClassMeeting::kByName) out.names = std::move(names);
+  return out;
 }
 
 }  // namespace
 
-std::optional<ClassMap> map_of_classes(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
+TeacherClasses classes_of(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
   const auto classes = static_cast<std::uint32_t>(teacher.classes());
-  const ClassMapFiles files{options.class_map, options.class_names};
-  if (options.labels == Labels::kNone) return std::nullopt;
-  if (files.given()) return read_class_map(files, classes, index.classes);
-  if (classes == 0) return std::nullopt;
-  if (classes != index.classes.size() && !options.taps.logits) return std::nullopt;
-  if (classes != index.classes.size())
+  TeacherClasses out;
+  if (options.labels == Labels::kNone) return out;
+  if (const ClassMapFiles files{options.class_map, options.class_names}; files.given())
+    return classes_of_files(options, classes, index);
+  if (classes == 0) return out;
+  out.meeting = meet_classes(teacher.class_names(), index.classes);
+  if (!options.taps.logits && out.meeting == ClassMeeting::kStrange) return out;
+  out.map = map_by_name(teacher.class_names(), index.classes, options.images, "");
+  if (out.map) {
+    if (options.taps.logits && options.taps.logits_encoding == "topk")
+      fail(
+          "taps.logits_encoding = \"topk\" keeps the largest logits only, but the teacher's classes are not the class "
+          "folders in their order, and a class map needs all logits; set taps.logits_encoding = \"uniform\"");
+    out.names = teacher.class_names();
+    return out;
+  }
+  if (classes != index.classes.size() && options.taps.logits)
     fail(options.images, ": has ", index.classes.size(), " classes, but the teacher's head has ", classes,
          "; they must be the same classes in the same order, or be mapped (class_map, class_names); or keep only its "
          "features and attention (taps.logits = false), or set labels = \"none\"");
-  check_order(options, teacher, index.classes);
-  return std::nullopt;
+  return out;
 }
 
-std::string why_no_top1(const Teacher& teacher, const ImageIndex& index, const ClassMap* map) {
+std::string why_no_top1(const Teacher& teacher, const ImageIndex& index, const TeacherClasses& met) {
   const auto classes = static_cast<std::size_t>(teacher.classes());
   if (classes == 0) return "it has no head";
   if (index.labelled() == 0) return "the images have no labels";
-  if (map == nullptr && classes != index.classes.size())
+  if (met.map) return {};
+  if (classes != index.classes.size())
     return text("its head has ", classes, " classes, the images have ", index.classes.size(),
                 ", and no class_map or class_names says which correspond");
+  if (met.meeting == ClassMeeting::kStrange)
+    return text("some class folders are not among its classes: ",
+                strange_folders(teacher.class_names(), index.classes));
   return {};
 }
 

@@ -4,21 +4,32 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/plan/image_index.h"
 #include "common/teacher/class_map.h"
+#include "common/teacher/class_meeting.h"
 #include "common/teacher/teacher.h"
 #include "extract/options.h"
 
 namespace vitrine {
 
-/// The map that the options name, or none; used only for judging the teacher. Throws Error if teacher and images have
-/// different classes without a map: another number of them (unless its logits are not kept), or the same names, as the
-/// weights state them, in another order; or a map without a head.
-std::optional<ClassMap> map_of_classes(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index);
+/// How the teacher's classes are the class folders'; used for judging the teacher, and recorded for those who read its
+/// logits.
+struct TeacherClasses {
+  std::optional<ClassMap> map;  ///< none: in the order of the folders
+  /// The teacher's, for classes.json, where `map` is by name for every folder; else none.
+  std::vector<std::string> names;
+  ClassMeeting meeting = ClassMeeting::kUnknown;  ///< of the names that the teacher knows, without a map of the options
+};
 
-/// Why the teacher has no top-1 on these images: "it has no head", ...; empty if it has. `map`: of map_of_classes().
-std::string why_no_top1(const Teacher& teacher, const ImageIndex& index, const ClassMap* map);
+/// The map that the options name; without one, of class folders that the teacher knows by name, which it prints. Throws
+/// Error for a map without a head, and for different classes whose logits are kept: another number of them without
+/// names, folders of which the teacher knows only some, or a map of logits of which only the largest are kept.
+TeacherClasses classes_of(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index);
+
+/// Why the teacher has no top-1 on these images: "it has no head", ...; empty if it has.
+std::string why_no_top1(const Teacher& teacher, const ImageIndex& index, const TeacherClasses& classes);
 
 }  // namespace vitrine
 

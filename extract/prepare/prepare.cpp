@@ -12,11 +12,12 @@
 #include "common/base/progress.h"
 #include "common/cache/preparation.h"
 #include "common/cache/shard_directory.h"
+#include "common/cache/teacher_classes.h"
 #include "common/cache/teacher_score.h"
 #include "common/cache/track.h"
 #include "common/cache/writer.h"
 #include "common/teacher/calibrate.h"
-#include "common/teacher/class_map.h"
+#include "common/teacher/class_meeting.h"
 #include "common/teacher/teacher_check.h"
 #include "extract/compare.h"
 #include "extract/memory.h"
@@ -33,19 +34,22 @@ namespace fs = std::filesystem;
 
 // nullopt for a teacher that cannot be checked on these images, which is said.
 std::optional<TeacherScore> checked_score(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views,
-                                          const ImageIndex& index, const ClassMap* map, std::uint32_t workers,
+                                          const ImageIndex& index, const TeacherClasses& classes, std::uint32_t workers,
                                           const StopFlag& stop) {
   if (options.check_images == 0) return std::nullopt;
-  if (const std::string why = why_no_top1(teacher, index, map); !why.empty()) {
+  if (const std::string why = why_no_top1(teacher, index, classes); !why.empty()) {
     note("the teacher is not checked on clean crops: " + why);
     return std::nullopt;
   }
-  const TeacherCheck check =
-      check_teacher(teacher, views, index, options.check_images, options.plan.seed, map, options.images, workers, stop);
+  const TeacherCheck check = check_teacher(teacher, views, index, options.check_images, options.plan.seed,
+                                           classes.map ? &*classes.map : nullptr, options.images, workers, stop);
   for (const std::string& sentence : check.notes) note(sentence);
   if (!check.refusal.empty()) {
-    if (!options.allow_chance) fail(check.refusal, "; to continue anyway, add --allow chance");
-    note(check.refusal + "; continuing, since that is allowed");
+    // Features and attention of a teacher that, by its names, has other classes are as good as any.
+    const bool others = !options.taps.logits && classes.meeting == ClassMeeting::kForeign;
+    if (!others && !options.allow_chance) fail(check.refusal, "; to continue anyway, add --allow chance");
+    note(check.refusal +
+         (others ? "; continuing, since its logits are not kept" : "; continuing, since that is allowed"));
   }
   const CleanCrops& crops = check.crops;
   if (crops.accuracy.images == 0 || !std::isfinite(crops.confidence)) return std::nullopt;
@@ -126,7 +130,7 @@ void remove_leftovers(const fs::path& cache, const std::vector<TrackInfo>& track
 struct Compared {
   PreparedImages images;
   Plan plan;
-  std::optional<ClassMap> map;
+  TeacherClasses classes;
   std::vector<TrackInfo> tracks;
   std::vector<std::shared_ptr<const FeatureBasis>> bases;
   WorkerChoice choice;
@@ -139,8 +143,8 @@ Compared compare_with_cache(const ExtractOptions& options, const Teacher* teache
   Plan plan(images.index, options.plan);
   check_cache(cache, *images.index, plan);
   check_passes(plan, options.first_pass, options.passes, parse_part(options.part == "auto" ? "1/1" : options.part).n);
-  std::optional<ClassMap> map;
-  if (teacher != nullptr) map = map_of_classes(options, *teacher, *images.index);
+  TeacherClasses classes;
+  if (teacher != nullptr) classes = classes_of(options, *teacher, *images.index);
   std::vector<TrackInfo> tracks = tracks_for_cache(cache, teacher, plan, options.allow_mixed);
   check_tracks_of_cache(cache, tracks, options.allow_mixed);  // again: another process may have prepared it meanwhile
   auto bases = known_bases(cache, plan, tracks, options.taps.calibration_views);
@@ -148,15 +152,16 @@ Compared compare_with_cache(const ExtractOptions& options, const Teacher* teache
       choose_workers(plan, teacher == nullptr ? 0 : teacher->forward_bytes(), tracks, options.workers);
   note(choice.sentence);
   Preparation preparation = preparation_of_cache(cache).value_or(Preparation{plan.hash()});
-  return {std::move(images), std::move(plan),   std::move(map),        std::move(tracks),
+  return {std::move(images), std::move(plan),   std::move(classes),    std::move(tracks),
           std::move(bases),  std::move(choice), std::move(preparation)};
 }
 
 std::optional<TeacherScore> check_once(const ExtractOptions& options, const Teacher* teacher, const Compared& all,
                                        const ViewMaker& views, const StopFlag& stop) {
   if (teacher == nullptr || is_checked(all.preparation, all.tracks.front())) return std::nullopt;
-  return checked_score(options, *teacher, views, *all.images.index, all.map ? &*all.map : nullptr, all.choice.workers,
-                       stop);
+  if (const std::string difference = decoding_difference(*teacher, *all.images.index); !difference.empty())
+    note("warning: " + difference);
+  return checked_score(options, *teacher, views, *all.images.index, all.classes, all.choice.workers, stop);
 }
 
 }  // namespace
@@ -208,6 +213,7 @@ Prepared prepare(const ExtractOptions& options, const Teacher* teacher, const St
   write_index_record_and_left_out(cache, images);
   add_left_out(cache / kLeftOutFile, images.bad->met());  // includes those met in calibration
   if (score) write_teacher_score(cache, teacher_of(tracks.front()), *score);
+  if (!all.classes.names.empty()) write_teacher_classes(cache, teacher_of(tracks.front()), all.classes.names);
   for (std::size_t t = 0; t < tracks.size(); ++t) {
     write_track(cache, ready.tracks[t], ready.bases[t].get());
     all.preparation.add(tracks[t].directory(), passes);

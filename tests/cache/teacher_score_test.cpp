@@ -1,4 +1,8 @@
+#include "common/cache/teacher_classes.h"
 #include "common/cache/teacher_score.h"
+
+#include <string>
+#include <vector>
 
 #include "tests/support/files.h"
 #include "tests/support/message.h"
@@ -23,4 +27,21 @@ TEST_CASE("a score is read back, and a damaged or newer one is named") {
   json = score.json();
   CHECK(
       has(message_of([&] { TeacherScore::from_json(json.replace(json.find("0.5,"), 4, "1.5,"), "x"); }), "top1 = 1.5"));
+}
+
+TEST_CASE("a teacher's class names are read back, and what is no list of names is damage") {
+  const TemporaryDirectory root;
+  CHECK(read_teacher_classes(root.path(), "vit.01234567").empty());
+  const std::vector<std::string> names{"bee", "ant\n", "\xc3\xa9l\xc3\xa9phant"};
+  write_teacher_classes(root.path(), "vit.01234567", names);
+  write_teacher_classes(root.path(), "vit.01234567", {"other"});  // the first ones stay
+  CHECK(read_teacher_classes(root.path(), "vit.01234567") == names);
+  const auto refused = [&](const std::string& json) {
+    write_whole(root.path() / "vit.01234567" / kTeacherClassesFile, json);
+    return message_of([&] { read_teacher_classes(root.path(), "vit.01234567"); });
+  };
+  CHECK(has(refused("["), "classes.json"));
+  CHECK(has(refused(R"({"format": "vitrine teacher classes", "version": 1, "names": [1]})"), "names"));
+  CHECK(has(refused(R"({"format": "vitrine teacher classes", "version": 1, "names": []})"), "names is empty"));
+  CHECK(has(refused(R"({"format": "vitrine teacher classes", "version": 2, "names": ["a"]})"), "newer vitrine"));
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdlib>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
 #include "common/cache/cache.h"
@@ -219,6 +220,50 @@ TEST_CASE("a head in the natural order of folders 0 to 11 is refused, naming the
   const std::filesystem::path sorted = fixture.root / "sorted.safetensors";
   make_colours(images, sorted, by_bytes);
   CHECK(fixture.extract("sorted", with({"teacher.weights=" + sorted.string()})).exit_code == 0);
+}
+
+TEST_CASE(
+    "a teacher that knows its class names is matched with the class folders by name, and the cache records them") {
+  const ExtractFixture fixture;
+  const std::filesystem::path images = fixture.root / "numbers", folder = fixture.root / "named";
+  const std::vector<std::string> order{"9", "2", "11", "0"};  // the folders are 0, 11, 2, 9
+  std::filesystem::create_directories(folder);
+  make_colours(images, folder / "model.safetensors", order);
+  const auto name = [&](const std::string& names) {
+    write_whole(folder / "config.json", R"({"num_classes": 4, "pretrained_cfg": {"label_names": )" + names + "}}");
+  };
+  const std::vector<std::string> settings{
+      "images=" + images.string(),   "allow_chance=false", "check_images=20",  "teacher.mean=[0.5, 0.5, 0.5]",
+      "teacher.std=[0.5, 0.5, 0.5]", "passes=1",           "taps.features=[]", "teacher.weights=" + folder.string()};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), settings.begin(), settings.end());
+    return more;
+  };
+  name(R"(["9", "2", "11", "0"])");
+  check_refused(fixture.errors_of("cache", with({"taps.logits_encoding=topk", "taps.topk=2"})),
+                {"keeps the largest logits only", "taps.logits_encoding = \"uniform\""});
+  const CommandResult made = fixture.extract("cache", settings);
+  CAPTURE(made.output);
+  REQUIRE(made.exit_code == 0);
+  CHECK(has(made.output, "the class folders are matched by name with the teacher's 4 classes"));
+  CHECK(has(made.output, "top-1 100.0 %"));
+  const vitrine::testing::Files files = fixture.files("cache");
+  const auto recorded =
+      std::ranges::find_if(files, [](const auto& file) { return file.first.ends_with("/classes.json"); });
+  REQUIRE(recorded != files.end());
+  CHECK(nlohmann::json::parse(recorded->second).at("names") == order);
+
+  name(R"(["9", "2", "11", "wasp"])");
+  check_refused(fixture.errors_of("other", settings), {"not among the teacher's 4 classes: 0", "class_names"});
+  // Features alone do not care about classes.
+  CHECK(fixture.extract("features", with({"taps.logits=false", "taps.features=[-1]"})).exit_code == 0);
+  name(R"(["nine", "two", "eleven", "zero"])");
+  check_refused(fixture.errors_of("other", settings), {"top-1"});
+  const CommandResult foreign = fixture.extract("foreign", with({"allow_chance=true"}));
+  CHECK(foreign.exit_code == 0);
+  CHECK(has(foreign.output, "none of the teacher's class names (nine, ...) is a class folder's (0, ...)"));
+  CHECK(std::ranges::none_of(fixture.files("foreign"),
+                             [](const auto& file) { return file.first.ends_with("/classes.json"); }));
 }
 
 TEST_CASE("a cache is extended only with the plan, images and teacher that it was made with") {

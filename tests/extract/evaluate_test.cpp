@@ -77,7 +77,42 @@ TEST_CASE("teachers are evaluated without a picture that is damaged inside, whic
   const CommandResult result = fixture.evaluate("--json 2>/dev/null");
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
-  CHECK(nlohmann::json::parse(result.output)[0].at("images") == 14);
+  const auto json = nlohmann::json::parse(result.output);
+  CHECK(json[0].at("images") == 14);
+  CHECK(json[0].at("left_out") == nlohmann::json{{"damaged", 1}});
+  CHECK(has(fixture.evaluate("2>/dev/null").output, "left out: 1 damaged\n"));
+}
+
+TEST_CASE("a teacher without a head is compared without figures") {
+  const EvaluateFixture fixture;
+  Tensors headless = load_safetensors(fixture.other_weights);
+  headless.erase("head.weight"), headless.erase("head.bias");
+  save_safetensors(fixture.other_weights, headless);
+  const std::string both = "'" + fixture.other.string() + "'";
+  const CommandResult table = fixture.evaluate(both + " 2>/dev/null");
+  CAPTURE(table.output);
+  REQUIRE(table.exit_code == 0);
+  CHECK(has(table.output, "other has no top-1: it has no head\n"));
+  const auto json = nlohmann::json::parse(fixture.evaluate(both + " --json 2>/dev/null").output);
+  CHECK(json[0].at("top1").is_number());
+  CHECK(json[1].at("top1").is_null());
+  CHECK(json[1].at("without_top1") == "it has no head");
+  CHECK(json[0].at("agreement")[1].is_null());
+}
+
+TEST_CASE("an evaluation says what its figures give reason to doubt, and refuses nothing") {
+  const EvaluateFixture fixture;
+  Tensors sure = load_safetensors(fixture.weights);  // of class 1, for every picture: right on a third
+  sure.at("head.weight").zero_();
+  sure.at("head.bias").copy_(at::tensor({0.f, 9.f, 1.f}));
+  save_safetensors(fixture.weights, sure);
+  const CommandResult result = fixture.evaluate("");
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  CHECK(has(result.output, "but its top-1 is only 33.3 %"));
+  CHECK(has(result.output, "is at chance for 3 classes"));
+  const auto json = nlohmann::json::parse(fixture.evaluate("--json 2>/dev/null").output);
+  CHECK(json[0].at("notes").size() == 2);
 }
 
 TEST_CASE("teachers whose class maps cover other classes are compared on the images of both") {

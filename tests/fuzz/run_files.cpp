@@ -17,7 +17,7 @@
 #include "train/run/checkpoint.h"
 #include "train/run/run_log.h"
 #include "train/run/run_result.h"
-#include "train/student/weights_record.h"
+#include "common/models/weights/weights_record.h"
 
 namespace {
 

@@ -71,6 +71,19 @@ TEST_CASE("the best file of a directory is taken, and that is said") {
   CHECK(read_weights(directory / "model.safetensors").notes.empty());
 }
 
+TEST_CASE("a run of vitrine-train is its best weights, else its last, also by the folder that holds them") {
+  const TemporaryDirectory directory;
+  const std::filesystem::path run = directory / "run", exported = run / "exported";
+  std::filesystem::create_directories(exported);
+  save_safetensors(exported / "last.safetensors", kTensors);
+  CHECK(main_weight_file(run) == exported / "last.safetensors");
+  for (const char* name : {"best.safetensors", "student.safetensors"}) save_safetensors(exported / name, kTensors);
+  CHECK(main_weight_file(run) == exported / "best.safetensors");
+  CHECK(main_weight_file(exported) == exported / "best.safetensors");
+  save_safetensors(run / "own.safetensors", kTensors);  // its own files count first, as in any folder
+  CHECK(main_weight_file(run) == run / "own.safetensors");
+}
+
 TEST_CASE("candidates of equal rank, parts without an index and nothing at all are refused") {
   const TemporaryDirectory directory;
   CHECK(has(message_of([&] { read_weights(directory / ""); }), "has no weight file"));

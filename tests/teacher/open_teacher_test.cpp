@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,10 +16,12 @@
 #include "common/models/vit/vit.h"
 #include "common/models/weights/load.h"
 #include "common/models/weights/safetensors.h"
+#include "common/models/weights/weights_record.h"
 #include "common/teacher/open_teacher.h"
 #include "common/teacher/preprocessing.h"
 #include "common/teacher/records.h"
 #include "common/teacher/teacher.h"
+#include "common/teacher/teacher_check.h"
 #include "tests/support/files.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
@@ -48,6 +51,18 @@ struct Folder {
   void describe(const std::string& json) const { vitrine::testing::write_whole(root.path() / "config.json", json); }
   OpenedTeacher open() const { return open_teacher(options, at::kCPU); }
 };
+
+/// What vitrine-train writes into the file of such a ViT.
+WeightsRecord own_record() {
+  WeightsRecord out;
+  out.model.kind = "vit";
+  out.model.vit = VitOptions{"", 32, 8, 16, 2, 2, 3, 4};
+  out.size = 32;
+  out.mean = {0.7, 0.8, 0.9}, out.stddev = {0.4, 0.5, 0.6};
+  out.crop_pct = 0.95;
+  out.class_count = 3;
+  return out;
+}
 
 std::string all(const std::vector<std::string>& notes) {
   std::string out;
@@ -127,12 +142,7 @@ TEST_CASE("a key that is set overrides config.json, and the difference is noted"
 TEST_CASE("what vitrine-train wrote into the weight file counts before config.json, and a key before both") {
   Folder folder;
   folder.options.heads = 0;
-  save_safetensors(folder.weights, load_safetensors(folder.weights),
-                   {{"vitrine.kind", "vit"},
-                    {"vitrine.heads", "2"},
-                    {"vitrine.mean", "[0.7, 0.8, 0.9]"},
-                    {"vitrine.std", "[0.4, 0.5, 0.6]"},
-                    {"vitrine.crop_pct", "0.95"}});
+  save_safetensors(folder.weights, load_safetensors(folder.weights), own_record().metadata());
   folder.describe(kCard);
   OpenedTeacher teacher = folder.open();
   CHECK(teacher.options.heads == 2);
@@ -146,6 +156,74 @@ TEST_CASE("what vitrine-train wrote into the weight file counts before config.js
   teacher = folder.open();
   CHECK(teacher.options.mean == std::vector<double>{0.5, 0.5, 0.5});
   CHECK(has(all(teacher.notes), "although the file's metadata says [0.7 0.8 0.9]"));
+}
+
+TEST_CASE(
+    "a ViT of vitrine-train knows its class names, decoding and activation; a card with names replaces the names") {
+  Folder folder;
+  folder.options.heads = 0;
+  WeightsRecord record = own_record();
+  record.classes = {"bee", "ant", "cat"};
+  record.decoding.apply_orientation = true;
+  const Tensors tensors = load_safetensors(folder.weights);
+  save_safetensors(folder.weights, tensors, record.metadata());
+  OpenedTeacher teacher = folder.open();
+  CHECK(teacher.classes == record.classes);
+  CHECK(teacher.decoding == record.decoding);
+  CHECK(teacher.options.activation == "gelu");
+  CHECK_FALSE(has(all(teacher.notes), "which the tensors do not show"));
+  folder.describe(R"({"num_classes": 3, "pretrained_cfg": {"mean": [0.1, 0.2, 0.3]}})");
+  CHECK(folder.open().classes == record.classes);
+  folder.describe(kCard);
+  teacher = folder.open();
+  CHECK(teacher.classes == std::vector<std::string>{"ant", "bee", "cat"});
+  CHECK(has(all(teacher.notes), "the file's metadata names other classes than config.json, whose names are used"));
+
+  std::map<std::string, std::string> damaged = record.metadata();
+  damaged["vitrine.classes"] = "[1, 2]";
+  save_safetensors(folder.weights, tensors, damaged);
+  CHECK(has(message_of([&] { folder.open(); }), "its metadata \"vitrine.classes\" is missing or makes no sense"));
+}
+
+TEST_CASE("pictures that are decoded otherwise than in the teacher's training are told") {
+  const Folder folder;
+  ImageIndex index;
+  CHECK(decoding_difference(Teacher(folder.options, {}), index).empty());  // not recorded
+  WeightsRecord record = own_record();
+  record.decoding.apply_orientation = true;
+  save_safetensors(folder.weights, load_safetensors(folder.weights), record.metadata());
+  const Teacher teacher(folder.options, {});
+  CHECK(has(decoding_difference(teacher, index), "exif_orientation = \"apply\""));
+  index.decoding = record.decoding;
+  CHECK(decoding_difference(teacher, index).empty());
+}
+
+TEST_CASE("names of another number of classes than the head's are told and not used") {
+  const Folder folder;
+  folder.describe(R"({"model_type": "vit", "id2label": {"0": "ant", "1": "bee"}})");
+  const OpenedTeacher teacher = folder.open();
+  CHECK(teacher.classes.empty());
+  CHECK(has(all(teacher.notes), "config.json names 2 classes, but the teacher's head has 3; the names are not used"));
+}
+
+TEST_CASE("a run's directory and its exported folder are a teacher with the run's name") {
+  const Folder folder;
+  const std::filesystem::path run = folder.root.path() / "photos" / "vit", exported = run / "exported";
+  std::filesystem::create_directories(exported);
+  Tensors tensors = load_safetensors(folder.weights);
+  save_safetensors(exported / "last.safetensors", tensors, own_record().metadata());
+  tensors.at("head.bias").add_(1);
+  save_safetensors(exported / "best.safetensors", tensors, own_record().metadata());
+  for (const std::filesystem::path& given : {run, exported, exported / "last.safetensors"}) {
+    CAPTURE(given);
+    TeacherOptions options;
+    options.weights = given.string();
+    const OpenedTeacher teacher = open_teacher(options, at::kCPU);
+    CHECK(teacher.options.name == "vit");
+    CHECK(teacher.options.mean == own_record().mean);
+    CHECK(teacher.weights_sha256 ==
+          sha256_hex_of_file(exported / (given.has_extension() ? "last.safetensors" : "best.safetensors")));
+  }
 }
 
 TEST_CASE("a tower of OpenCLIP's that norms the mean of the patches is that network, also from its track") {

@@ -30,8 +30,9 @@ HEAVY = [
 ]
 # A string, the header and its source that have it, and what to do elsewhere.
 SPELT = [
-    (re.compile(r'"(metrics\.(jsonl|csv)|mapping\.csv|summary\.json|report\.html|evaluation\.json|config\.toml|checkpoints|exported|'
-                r'(best|last)\.safetensors)"'), "train/run_files/run_files.", "call RunFiles"),
+    (re.compile(r'"(metrics\.(jsonl|csv)|mapping\.csv|summary\.json|report\.html|evaluation\.json|config\.toml|checkpoints)"'),
+     "train/run_files/run_files.", "call RunFiles"),
+    (re.compile(r'"(exported|(best|last)\.safetensors)"'), "common/base/run_weights.", "call RunFiles, or what run_weights.h has"),
     (re.compile(r'"[^"]*\.venv/bin/python"'), "tools/commands/bench/peer.", "call default_python()"),
 ]
 CALL = re.compile(r"^vitrine_(?:room|command)\(([^)]*)\)", re.MULTILINE)

@@ -7,6 +7,7 @@
 #include "common/base/files.h"
 #include "common/cache/preparation.h"
 #include "common/cache/shard_directory.h"
+#include "common/cache/teacher_classes.h"
 #include "common/cache/teacher_score.h"
 #include "common/image/index_record.h"
 #include "common/image/left_out.h"
@@ -18,8 +19,8 @@ namespace fs = std::filesystem;
 
 // Whether `name` is a name of a cache's files.
 bool is_of_cache(const std::string& name) {
-  const auto others = {"index.h5",    "plan.json",  "track.json",     "basis.h5",      kTeacherScoreFile,
-                       kManifestName, kLeftOutFile, kIndexRecordFile, kPreparationFile};
+  const auto others = {"index.h5",        "plan.json",   "track.json", "basis.h5",       kTeacherClassesFile,
+                       kTeacherScoreFile, kManifestName, kLeftOutFile, kIndexRecordFile, kPreparationFile};
   return shard_number_of(name) || std::ranges::find(others, name) != others.end();
 }
 

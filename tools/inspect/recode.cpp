@@ -15,6 +15,7 @@
 #include "common/base/progress.h"
 #include "common/cache/left_out_views.h"
 #include "common/cache/shard_directory.h"
+#include "common/cache/teacher_classes.h"
 #include "common/cache/teacher_score.h"
 #include "common/cache/track.h"
 #include "common/cache/writer.h"
@@ -259,6 +260,8 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   create_track(to, track, basis.get());
   const std::string teacher = teacher_directory(track);
   if (const auto score = read_teacher_score(cache.directory(), teacher)) write_teacher_score(to, teacher, *score);
+  if (const auto names = read_teacher_classes(cache.directory(), teacher); !names.empty())
+    write_teacher_classes(to, teacher, names);
   copy_recipes(cache, to, numbers);
 
   Recoded result{track};

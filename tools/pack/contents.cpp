@@ -11,6 +11,7 @@
 #include "common/base/shell.h"
 #include "common/cache/preparation.h"
 #include "common/cache/shard_directory.h"
+#include "common/cache/teacher_classes.h"
 #include "common/cache/teacher_score.h"
 #include "common/image/index_record.h"
 #include "common/image/left_out.h"
@@ -213,7 +214,8 @@ std::vector<PackedFile> pack_contents(const Cache& cache, const TrackNames& name
   for (const ShardFiles& shards : directories) {
     if (shards.directory != kRecipes) {
       const std::string teacher = shards.directory.substr(0, shards.directory.find('/'));
-      if (teachers.insert(teacher).second) add_if_there(teacher + "/" + kTeacherScoreFile);
+      if (teachers.insert(teacher).second)
+        for (const char* name : {kTeacherScoreFile, kTeacherClassesFile}) add_if_there(teacher + "/" + name);
       add_file(shards.directory + "/track.json");
       add_if_there(shards.directory + "/basis.h5");
     }

@@ -10,6 +10,7 @@
 #include "common/base/json_fields.h"
 #include "common/cache/cache.h"
 #include "common/cache/shard_directory.h"
+#include "common/cache/teacher_classes.h"
 #include "common/cache/teacher_score.h"
 #include "common/cache/track.h"
 #include "common/image/index_record.h"
@@ -67,7 +68,7 @@ bool is_pack_path(std::string_view path) {
   const std::string_view first = path.substr(0, slash), rest = path.substr(slash + 1);
   if (first == "recipes") return is_shard_or(rest, {kManifestName});
   if (!is_plain_name(first) || !is_teacher_directory(std::string(first))) return false;
-  if (rest == kTeacherScoreFile) return true;
+  if (rest == kTeacherScoreFile || rest == kTeacherClassesFile) return true;
   const std::size_t next = rest.find('/');
   return next != std::string_view::npos && is_plain_name(rest.substr(0, next)) &&
          is_shard_or(rest.substr(next + 1), {"track.json", "basis.h5", kManifestName});

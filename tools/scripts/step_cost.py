@@ -80,7 +80,7 @@ def main():
         work.mkdir(parents=True, exist_ok=True)
         prepare(work, a)
         cached.append(f"targets.cache={work}/cache")
-        live = ["targets.source=teacher", "targets.passes=2", "targets.taps.features=[11]", "targets.taps.attention=[11]",
+        live = ["targets.source=teacher", "targets.check_images=0", "targets.passes=2", "targets.taps.features=[11]", "targets.taps.attention=[11]",
                 "targets.features=features.11", "targets.attention=attention.11", "transformer.direction=student_to_teacher"]
         logits = ["targets.source=cache", f"targets.cache={work}/cache", "targets.features=", "targets.attention="]
         arms = {"labels alone, bf16": none + ["precision=bf16"], "logits from the cache, bf16": logits + ["precision=bf16"],

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/teacher/class_meeting.h"
 
 namespace vitrine {
 namespace {
@@ -22,7 +23,10 @@ EvaluationTeacher::EvaluationTeacher(const TargetOptions& options, const std::ve
                                      std::size_t classes)
     : teacher_(options.teacher, options.taps) {
   const auto own = static_cast<std::uint32_t>(teacher_.classes());
-  if (const ClassMapFiles files = options.class_map_files(); files.given()) map_ = read_class_map(files, own, names);
+  if (const ClassMapFiles files = options.class_map_files(); files.given())
+    map_ = read_class_map(files, own, names);
+  else if (own > 0)
+    map_ = map_by_name(teacher_.class_names(), names, options.teacher.file(), "targets.");
   if (const std::uint32_t known = map_ ? map_->student_classes() : own; known != classes)
     fail("the teacher of targets.teacher has ", known, " classes, the student ", classes,
          "; agreement needs the same classes in the same order, or a class map (targets.class_map)");

@@ -20,8 +20,9 @@ namespace vitrine {
 /// The teacher of TargetOptions applied to clean crops, its classes mapped to the student's where a map is given.
 class EvaluationTeacher {
  public:
-  /// `names`: of the student's classes; empty without labels. Throws Error unless the teacher has `classes` classes
-  /// (after mapping, if there is a map).
+  /// `names`: of the student's classes; empty without labels. Where no file maps the teacher's, and their names are
+  /// known, they are matched with these by name. Throws Error unless the teacher has `classes` classes (after mapping),
+  /// and for names of which the teacher knows only some.
   EvaluationTeacher(const TargetOptions& options, const std::vector<std::string>& names, std::size_t classes);
 
   struct Outputs {

@@ -25,7 +25,7 @@
 #include "train/run/checks.h"
 #include "train/run/provenance.h"
 #include "train/student/network.h"
-#include "train/student/weights_record.h"
+#include "common/models/weights/weights_record.h"
 
 namespace vitrine {
 namespace {

@@ -24,7 +24,7 @@
 #include "train/optim/grad_scaler.h"
 #include "train/optim/optimizer.h"
 #include "train/optim/schedule.h"
-#include "train/student/model_options.h"
+#include "common/models/model_options.h"
 #include "train/student/student.h"
 #include "train/student/weight_ema.h"
 #include "train/targets/target_options.h"

@@ -20,11 +20,10 @@
 namespace vitrine {
 namespace {
 
-constexpr std::pair<const char*, Difference> kWords[] = {{"teachers", Difference::kTeachers},
-                                                         {"preprocessing", Difference::kPreprocessing},
-                                                         {"mixed", Difference::kMixed},
-                                                         {"pictures", Difference::kPictures},
-                                                         {"tracks", Difference::kTracks}};
+constexpr std::pair<const char*, Difference> kWords[] = {
+    {"teachers", Difference::kTeachers}, {"preprocessing", Difference::kPreprocessing},
+    {"mixed", Difference::kMixed},       {"pictures", Difference::kPictures},
+    {"tracks", Difference::kTracks},     {"chance", Difference::kChance}};
 
 // What made a track or its shards: a name for messages, and the fields to compare.
 struct Maker {
@@ -109,9 +108,6 @@ Allowance::Allowance(const std::string& words) {
     const auto found = std::ranges::find_if(kWords, [&](const auto& known) { return word == known.first; });
     if (word == "module")
       fail("allow = \"", words, "\": module can only be given on the command line, as --allow module");
-    if (word == "chance")
-      fail("allow = \"", words,
-           "\" names \"chance\", which vitrine-extract asks for; training does not check the teacher, leave it out");
     if (found == std::end(kWords))
       fail("allow = \"", words, "\" names \"", word, "\", which is not a known difference; expected one of ",
            allowance_words());

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/models/weights/weights.h"
 #include "common/config/config.h"
@@ -17,11 +18,19 @@
 namespace vitrine {
 namespace {
 
-constexpr const char* kFree[] = {
-    "output",     "workers",       "device",        "eval_every", "checkpoint_every", "log_every",
-    "max_steps",  "restart",       "extend",        "new_passes", "validation",       "test",
-    "images",     "unlabelled",    "verify_images", "allow",      "targets.cache",    "targets.teacher.device",
-    "bad_images", "max_bad_share", "index_depth"};
+constexpr const char* kHashed = "\"SHA-256 ";  // begins the value of a file
+
+constexpr const char* kFree[] = {"output",           "workers",
+                                 "device",           "eval_every",
+                                 "checkpoint_every", "log_every",
+                                 "max_steps",        "restart",
+                                 "extend",           "new_passes",
+                                 "validation",       "test",
+                                 "images",           "unlabelled",
+                                 "verify_images",    "allow",
+                                 "targets.cache",    "targets.teacher.device",
+                                 "bad_images",       "max_bad_share",
+                                 "index_depth",      "targets.check_images"};
 
 // Paths of files that are identified by their contents.
 std::vector<std::pair<std::string, std::string>> files_of(const TrainOptions& options) {
@@ -68,8 +77,14 @@ TrainOptions as_run(TrainOptions options) {
   return options;
 }
 
-std::string meaningful_settings(const TrainOptions& options) {
+std::string meaningful_settings(const TrainOptions& options, const std::string& recorded) {
   const auto files = files_of(options);
+  const std::vector<Setting> before = settings_of(recorded);
+  const auto contents_of = [&](const std::string& key, const std::string& path) {
+    const std::string* was = value_of(before, key);
+    if (was != nullptr && was->starts_with(kHashed) && !path_exists(path)) return *was;
+    return text(kHashed, hash_of(key, path), '"');
+  };
   std::string out;
   for (const auto& [key, value] : settings_of(config_as_toml(options))) {
     if (std::ranges::find(kFree, key) != std::end(kFree)) continue;
@@ -81,10 +96,7 @@ std::string meaningful_settings(const TrainOptions& options) {
         options.targets.source == TargetKind::kTeacher)
       continue;
     const auto file = std::ranges::find(files, key, &Setting::first);
-    out += text(
-        key, " = ",
-        file == files.end() || file->second.empty() ? value : text('"', "SHA-256 ", hash_of(key, file->second), '"'),
-        "\n");
+    out += text(key, " = ", file == files.end() || file->second.empty() ? value : contents_of(key, file->second), "\n");
   }
   return out;
 }
@@ -94,7 +106,8 @@ bool is_length(const std::string& key) {
 }
 
 std::vector<SettingDifference> settings_differences(const std::string& before, const TrainOptions& now) {
-  const std::vector<Setting> old_settings = settings_of(before), new_settings = settings_of(meaningful_settings(now)),
+  const std::vector<Setting> old_settings = settings_of(before),
+                             new_settings = settings_of(meaningful_settings(now, before)),
                              defaults = settings_of(config_as_toml(TrainOptions()));
   std::vector<SettingDifference> out;
   const auto hold = [&](const std::string& key, const std::string& was, const std::string& is) {

@@ -17,8 +17,9 @@ TrainOptions as_run(TrainOptions options);
 /// options, and on a GPU the number of threads, which has no effect there. threads = 0 stays 0, so that a run can
 /// resume with another number of cores. Weights and class maps are given by their SHA-256, except a live teacher's
 /// weights, which its tracks record, and a cache's teacher, which is only compared with the cache's (provenance.h).
-/// Throws Error for a file that cannot be read.
-std::string meaningful_settings(const TrainOptions& options);
+/// `recorded`: of the run's checkpoint, empty for a new run; a file that is gone counts as the one that it records, as
+/// a resumed run may do without. Throws Error for another file that cannot be read.
+std::string meaningful_settings(const TrainOptions& options, const std::string& recorded = {});
 
 struct SettingDifference {
   std::string key, before, now;  ///< values in TOML

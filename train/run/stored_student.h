@@ -10,7 +10,7 @@
 
 #include "common/models/weights/safetensors.h"
 #include "train/student/network.h"
-#include "train/student/weights_record.h"
+#include "common/models/weights/weights_record.h"
 
 namespace vitrine {
 

@@ -56,15 +56,26 @@ TrainingImages images_of(const TrainOptions& options, const StopFlag& stop) {
   return scan_training_images(options.image_options(), stop);
 }
 
+// A resumed run's teacher was checked when it began.
+SourceSettings source_settings_of(const TrainOptions& options, bool resumed, Allowance& allowance) {
+  SourceSettings out = options.source_settings();
+  if (!resumed)
+    out.met_objection = [&allowance](const std::string& objection) {
+      allowance.meet(Difference::kChance, objection, "give a teacher that knows these classes, or correct that");
+    };
+  return out;
+}
+
 int size_of(const TrainOptions& options, const TargetSource& source) {
   return static_cast<int>(options.size > 0 ? options.size : source.plan().options().image_size);
 }
 
 // Seeds just before the student is made: constructing a live teacher draws random weights too, and must not change the
-// student's.
-Student seeded_student(const TrainOptions& options, int size, std::size_t classes, at::Device device,
+// student's. A resumed run's weights are its checkpoint's, not those that it started from.
+Student seeded_student(const TrainOptions& options, bool resumed, int size, std::size_t classes, at::Device device,
                        const ImageIndex& index) {
   StudentOptions student = options.student_options(size);
+  if (resumed) student.model.weights.clear();
   student.decoding = index.decoding;
   at::manual_seed(options.seed);
   return Student(student, static_cast<int>(classes), device, index.classes);
@@ -100,10 +111,11 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
       precision_(options.precision, device_, "precision"),
       resumed_(run_to_resume(options_)),
       images_(images_of(options_, stop)),
-      source_(make_source(options_.source_settings(), images_.index, images_.bad, stop)),
+      source_(make_source(source_settings_of(options_, resumed_.has_value(), allowance_), images_.index, images_.bad,
+                          stop)),
       size_(size_of(options_, *source_)),
       classes_(student_classes(*images_.index, source_->shapes())),
-      student_(seeded_student(options_, size_, classes_, device_, *images_.index)),
+      student_(seeded_student(options_, resumed_.has_value(), size_, classes_, device_, *images_.index)),
       views_(options_.folders(), images_.index, source_->plan().options().image_size, images_.bad) {
   options_.decoding = images_.index->decoding;  // with a cache, its own
   check_provenance();
@@ -123,7 +135,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
                                            static_cast<int>(classes_), size_, device_);
   step_ = std::make_unique<Step>(step_options(options_), student_, *objective_);
   if (resumed_) restore();
-  state_.checkpoint.settings = meaningful_settings(options_);
+  state_.checkpoint.settings = meaningful_settings(options_, resumed_ ? resumed_->settings : "");
   state_.checkpoint.plan_hash = source_->plan().hash();
   state_.checkpoint.passes = passes_;
   state_.checkpoint.tracks.clear();  // a resumed run's may be gone by now

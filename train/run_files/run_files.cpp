@@ -19,8 +19,9 @@ bool is_numbered(const std::string& name, const std::string& before, const std::
 }
 
 bool is_of_former_layout(const std::string& name) {
-  return name == "last.json" || name == "log.csv" || name == "final.safetensors" || name == "best.safetensors" ||
-         name.starts_with("best.safetensors.old") || is_numbered(name, "final-", kTensorsSuffix) ||
+  const std::string best = best_weights_in({}).filename().string();
+  return name == "last.json" || name == "log.csv" || name == "final.safetensors" || name == best ||
+         name.starts_with(best + ".old") || is_numbered(name, "final-", kTensorsSuffix) ||
          is_numbered(name, kTensorsPrefix, kTensorsSuffix);
 }
 

@@ -1,5 +1,5 @@
 // Names and paths of the files in a run's directory; train/run/README.md says what each file is. No other file spells
-// them.
+// them, but run_weights.h those of the weights.
 #ifndef VITRINE_TRAIN_RUN_FILES_RUN_FILES_H_
 #define VITRINE_TRAIN_RUN_FILES_RUN_FILES_H_
 
@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "common/base/run_weights.h"
 
 namespace vitrine {
 
@@ -34,9 +36,9 @@ class RunFiles {
   /// Whether `name` has that form, without a '/'.
   static bool is_tensors_name(const std::string& name);
 
-  std::filesystem::path exported() const { return directory_ / "exported"; }
-  std::filesystem::path last_weights() const { return exported() / "last.safetensors"; }
-  std::filesystem::path best_weights() const { return exported() / "best.safetensors"; }
+  std::filesystem::path exported() const { return exported_folder(directory_); }
+  std::filesystem::path last_weights() const { return last_weights_in(exported()); }
+  std::filesystem::path best_weights() const { return best_weights_in(exported()); }
 
   /// Results of a run that ended after `steps` steps and was then extended.
   std::filesystem::path earlier_weights(std::uint64_t steps) const;

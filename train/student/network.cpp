@@ -13,7 +13,7 @@
 #include "common/models/vit/resample.h"
 #include "common/models/weights/load.h"
 #include "common/models/weights/weights.h"
-#include "train/student/weights_record.h"
+#include "common/models/weights/weights_record.h"
 
 namespace vitrine {
 namespace {

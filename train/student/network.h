@@ -12,7 +12,7 @@
 #include "common/models/resnet.h"
 #include "common/models/vit/vit.h"
 #include "common/models/weights/safetensors.h"
-#include "train/student/model_options.h"
+#include "common/models/model_options.h"
 
 namespace vitrine {
 

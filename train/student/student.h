@@ -13,10 +13,10 @@
 
 #include "common/models/weights/safetensors.h"
 #include "common/plan/image_index.h"
-#include "train/student/model_options.h"
+#include "common/models/model_options.h"
 #include "train/student/network.h"
 #include "train/student/weight_ema.h"
-#include "train/student/weights_record.h"
+#include "common/models/weights/weights_record.h"
 
 namespace vitrine {
 

@@ -8,6 +8,7 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
+#include "common/cache/teacher_classes.h"
 #include "train/targets/track_values.h"
 
 namespace vitrine {
@@ -114,6 +115,24 @@ std::vector<TrackInfo> CachedTargets::tracks() const {
     for (const Reader& reader : *readers) out.push_back(reader->track());
   for (const Reader* reader : {&attention_, &embedding_})
     if (*reader) out.push_back((*reader)->track());
+  return out;
+}
+
+std::vector<std::string> CachedTargets::class_names() const {
+  std::vector<std::string> out;
+  for (const Reader& reader : logits_) {
+    const std::string teacher = teacher_of(reader->track());
+    std::vector<std::string> names = read_teacher_classes(cache_.directory(), teacher);
+    if (!names.empty() && names.size() != reader->track().shape[0])
+      throw Error(ErrorKind::kCorrupt,
+                  {.path = (cache_.directory() / teacher / kTeacherClassesFile).string(),
+                   .what = text("names ", names.size(), " classes, but the logits have ", reader->track().shape[0]),
+                   .remedy = "the file is damaged, copy or make it again"});
+    if (&reader != &logits_.front() && names != out)
+      fail(cache_.directory().string(), ": the classes of ", teacher_of(logits_.front()->track()), " and of ", teacher,
+           " have other names or another order; teachers of different classes cannot teach together");
+    out = std::move(names);
+  }
   return out;
 }
 

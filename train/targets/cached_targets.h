@@ -27,6 +27,8 @@ class CachedTargets : public TargetSource {
   const Plan& plan() const override { return cache_.plan(); }
   TargetShapes shapes() const override;
   std::vector<TrackInfo> tracks() const override;
+  /// As the cache records them. Throws Error for several teachers whose classes differ.
+  std::vector<std::string> class_names() const override;
   std::vector<std::uint32_t> passes(bool features) const override;
   std::vector<Recipe> recipes(GroupKey key) const override { return cache_.recipes(key); }
   std::optional<std::uint64_t> picture_hash(GroupKey key) const override { return cache_.picture_hash(key); }

@@ -53,6 +53,10 @@ std::vector<TrackInfo> LiveTeacher::tracks() const {
   return out;
 }
 
+std::vector<std::string> LiveTeacher::class_names() const {
+  return logits_ < 0 ? std::vector<std::string>() : teacher_.class_names();
+}
+
 GroupTargets LiveTeacher::targets(GroupKey, std::span<const Recipe> recipes,
                                   std::span<const std::uint8_t> pictures) const {
   const std::uint32_t views = plan().options().group;

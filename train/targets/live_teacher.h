@@ -34,6 +34,7 @@ class LiveTeacher : public TargetSource {
   TargetShapes shapes() const override;
   std::vector<TrackInfo> tracks() const override;
   std::vector<std::uint32_t> passes(bool features) const override { return views_.passes(features); }
+  std::vector<std::string> class_names() const override;
   bool new_pass_each_epoch() const override { return views_.new_pass_each_epoch(); }
   std::vector<Recipe> recipes(GroupKey key) const override { return views_.recipes(key); }
   std::optional<std::uint64_t> picture_hash(GroupKey) const override { return std::nullopt; }
@@ -42,6 +43,8 @@ class LiveTeacher : public TargetSource {
   /// cache.
   GroupTargets targets(GroupKey key, std::span<const Recipe> recipes,
                        std::span<const std::uint8_t> pictures) const override;
+
+  const Teacher& teacher() const { return teacher_; }
 
  private:
   int find(const std::string& name, bool wanted) const;

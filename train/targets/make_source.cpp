@@ -2,12 +2,16 @@
 
 #include <ATen/ATen.h>
 
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/base/local_ranks.h"
 #include "common/base/progress.h"
 #include "common/image/views.h"
+#include "common/teacher/class_meeting.h"
+#include "common/teacher/teacher_check.h"
 #include "train/targets/cached_targets.h"
 #include "train/targets/live_teacher.h"
 #include "train/targets/mapped_targets.h"
@@ -29,6 +33,30 @@ std::unique_ptr<TargetSource> unmapped_source(const SourceSettings& settings, st
   throw std::logic_error("an unknown kind of target source");
 }
 
+// By the files that the settings name, else by name.
+std::optional<ClassMap> map_of(const SourceSettings& settings, const TargetSource& source, const ImageIndex& index) {
+  if (const ClassMapFiles files = settings.targets.class_map_files(); files.given())
+    return read_class_map(files, static_cast<std::uint32_t>(source.shapes().classes), index.classes);
+  return map_by_name(source.class_names(), index.classes, settings.folders.images.string(), "targets.");
+}
+
+// As vitrine-extract checks it before it makes a cache.
+void check_live(const SourceSettings& settings, const LiveTeacher& live, const ImageIndex& index, const ClassMap* map,
+                const ViewMaker& views, const StopFlag& stop) {
+  const Teacher& teacher = live.teacher();
+  if (const std::string difference = decoding_difference(teacher, index); !difference.empty())
+    note("warning: " + difference);
+  const auto classes = map != nullptr ? static_cast<std::size_t>(map->student_classes())
+                                      : static_cast<std::size_t>(live.shapes().classes);
+  if (settings.targets.check_images == 0 || classes == 0 || index.labelled() == 0 || classes != index.classes.size())
+    return;
+  const std::uint32_t workers = settings.workers > 0 ? settings.workers : default_threads();
+  const TeacherCheck check = check_teacher(teacher, views, index, settings.targets.check_images, settings.plan.seed,
+                                           map, settings.folders.images.string(), workers, stop);
+  for (const std::string& sentence : check.notes) note(sentence);
+  if (!check.refusal.empty()) settings.met_objection(check.refusal);
+}
+
 void describe(const MappedTargets& targets, const ViewMaker& views) {
   constexpr std::uint32_t kGroups = 4;
   const ClassMap& map = targets.map();
@@ -48,14 +76,15 @@ void describe(const MappedTargets& targets, const ViewMaker& views) {
 std::unique_ptr<TargetSource> make_source(const SourceSettings& settings, std::shared_ptr<const ImageIndex> index,
                                           std::shared_ptr<BadPictures> bad, const StopFlag& stop) {
   if (bad == nullptr) bad = std::make_shared<BadPictures>(BadImages::kStop, index->images.size(), 0);
-  const ClassMapFiles files = settings.targets.class_map_files();
-  if (!files.given()) return unmapped_source(settings, std::move(index), bad, stop);
-  if (settings.targets.source == TargetKind::kNone)
+  if (settings.targets.class_map_files().given() && settings.targets.source == TargetKind::kNone)
     fail("targets.class_map and targets.class_names map a teacher's classes, but targets.source = \"none\"");
   std::unique_ptr<TargetSource> source = unmapped_source(settings, index, bad, stop);
-  ClassMap map = read_class_map(files, static_cast<std::uint32_t>(source->shapes().classes), index->classes);
-  auto mapped = std::make_unique<MappedTargets>(std::move(source), std::move(map));
-  const ViewMaker views(settings.folders, index, mapped->plan().options().image_size, bad);
+  std::optional<ClassMap> map = map_of(settings, *source, *index);
+  const ViewMaker views(settings.folders, index, source->plan().options().image_size, bad);
+  if (const auto* live = dynamic_cast<const LiveTeacher*>(source.get()); live != nullptr && settings.met_objection)
+    check_live(settings, *live, *index, map ? &*map : nullptr, views, stop);
+  if (!map) return source;
+  auto mapped = std::make_unique<MappedTargets>(std::move(source), *std::move(map));
   describe(*mapped, views);
   return mapped;
 }

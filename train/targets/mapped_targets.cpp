@@ -13,8 +13,9 @@ MappedTargets::MappedTargets(std::unique_ptr<const TargetSource> source, ClassMa
     : source_(std::move(source)), map_(std::move(map)) {
   if (source_->shapes().topk)
     fail(
-        "targets.class_map and targets.class_names need all of the teacher's logits, but topk stores only the largest "
-        "and the total mass of the others; extract all logits (taps.logits_encoding = \"uniform\")");
+        "targets.class_map and targets.class_names, and classes that are matched by name, need all of the teacher's "
+        "logits, but topk stores only the largest and the total mass of the others; extract all logits "
+        "(taps.logits_encoding = \"uniform\")");
 }
 
 TargetShapes MappedTargets::shapes() const {

@@ -57,6 +57,8 @@ class TargetSource {
   /// The tracks behind targets(), logits first: those read from a cache, or those that a cache made now from the live
   /// teacher would have. Empty without targets.
   virtual std::vector<TrackInfo> tracks() const { return {}; }
+  /// The names of the classes of the logits, in their order, where the teacher or its cache knows them; else empty.
+  virtual std::vector<std::string> class_names() const { return {}; }
   /// Passes that epochs may use, ascending; with `features`, those that have every feature and attention target.
   virtual std::vector<std::uint32_t> passes(bool features) const = 0;
   /// Whether an epoch uses the pass of its own number, so that a run of another length has the same in each epoch;

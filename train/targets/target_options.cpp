@@ -30,6 +30,9 @@ void TargetOptions::fields(Fields& f) {
          "a live teacher's targets are encoded and decoded, so that they have a cache's errors");
   f.integer("passes", passes, "without a cache: number of passes that epochs cycle through; 0: a new pass each epoch",
             {0, 1e6});
+  f.integer("check_images", check_images,
+            "labelled images on whose clean crops a live teacher is checked before the first step; 0: no check",
+            {0, 1e6});
   f.text("class_map", class_map,
          "for a teacher of other classes: a file with one teacher class and student class per line, by number or name; "
          "classes without a counterpart are dropped and the rest rescaled; empty: the classes are the same, or "

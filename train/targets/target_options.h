@@ -3,6 +3,7 @@
 #define VITRINE_TRAIN_TARGETS_TARGET_OPTIONS_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct TargetOptions {
   bool through_codec = true;           ///< "teacher": encode and decode targets as a cache would
   /// "teacher" and "none": number of passes that epochs cycle through; 0: a new pass per epoch
   std::uint32_t passes = 0;
+  std::uint32_t check_images = 256;    ///< "teacher": clean crops on which it is checked first; 0: no check
   std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h); empty: none
   TeacherOptions teacher;              ///< for "teacher"
   TapOptions taps;                     ///< for "teacher": as in vitrine-extract
@@ -44,6 +46,9 @@ struct SourceSettings {
   double epochs = 1;          ///< of the whole run; rounded up, the number of passes if targets.passes is 0
   double temperature = 4;     ///< of the loss; a topk track's tail must have it
   std::uint32_t workers = 0;  ///< threads that calibrate a live teacher's tracks; 0: default_threads()
+  /// A live teacher is checked (common/teacher/teacher_check.h) where this is set, and it is called with what the check
+  /// objects; it throws where that is to end the run.
+  std::function<void(const std::string&)> met_objection = {};
 };
 
 /// Splits TargetOptions::cache_teacher at commas; one empty name if it is empty. Throws Error for a teacher named twice

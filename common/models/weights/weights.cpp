@@ -13,6 +13,7 @@
 #include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/base/json.h"
+#include "common/base/run_weights.h"
 #include "common/models/weights/names.h"
 #include "common/models/weights/numpy_archive.h"
 #include "common/models/weights/torch_container.h"
@@ -61,6 +62,8 @@ bool is_candidate(const std::string& name, std::string_view pattern) {
 }
 
 fs::path best_file(const fs::path& directory) {
+  const std::optional<fs::path> of_run = weights_of_run(directory);
+  if (of_run && *of_run == directory / of_run->filename()) return *of_run;  // in the exported folder of a run
   const std::vector<DirectoryEntry> entries = list_directory(directory);
   for (const char* pattern : kCandidates) {
     std::vector<std::string> found;
@@ -72,6 +75,7 @@ fs::path best_file(const fs::path& directory) {
     for (const std::string& name : found) names += text(names.empty() ? "" : ", ", name);
     fail(directory.string(), ": has several weight files (", names, "); name one of them");
   }
+  if (of_run) return *of_run;
   const bool shards = std::ranges::any_of(entries, [](const DirectoryEntry& entry) { return is_shard(entry.name); });
   fail(directory.string(),
        shards ? ": has parts of a model and no index of them; fetch its *.index.json too"

@@ -27,7 +27,8 @@ struct WeightFiles {
 /// (.npz); an index (*.index.json) with its shards beside it; or a directory, in which the first that exists counts of
 /// model.safetensors, model.safetensors.index.json, open_clip_model.safetensors, a single other *.safetensors,
 /// pytorch_model.bin, pytorch_model.bin.index.json, open_clip_pytorch_model.bin, a single other *.pth, *.pt or *.bin, a
-/// single *.npz. Files of a training run (optimizer.pt, training_args.bin, ...) do not count. Throws Error, kInput:
+/// single *.npz; else, of a run of vitrine-train and of its exported folder, the best weights or the last
+/// (run_weights.h). Files of a training run (optimizer.pt, training_args.bin, ...) do not count. Throws Error, kInput:
 /// nothing is there, several candidates of equal rank (all named), a shard that is missing or outside the directory.
 std::vector<std::filesystem::path> find_weight_files(const std::filesystem::path& path);
 

@@ -8,7 +8,7 @@
 #include "common/image/write.h"
 #include "tests/extract/fixture.h"
 #include "tests/support/message.h"
-#include "train/student/weights_record.h"
+#include "common/models/weights/weights_record.h"
 
 using namespace vitrine;
 using namespace vitrine::testing;
@@ -21,7 +21,7 @@ struct Photos : ExtractFixture {
   fs::path out = root / "run";
 
   /// A teacher whose file knows its own structure, as those of vitrine-train do.
-  void save(int classes) const {
+  void save(int classes, const std::vector<std::string>& names = {}) const {
     at::manual_seed(5);
     WeightsRecord record;
     record.model.kind = "vit";
@@ -30,6 +30,7 @@ struct Photos : ExtractFixture {
     record.mean = record.stddev = {0.5, 0.5, 0.5};
     record.crop_pct = 0.9;
     record.class_count = static_cast<std::uint64_t>(classes);
+    record.classes = names;
     save_safetensors(weights, state_dict(*Vit(vit(classes))), record.metadata());
   }
   std::string command(const std::string& more) const {
@@ -56,7 +57,7 @@ TEST_CASE("distil: photos and a teacher of other classes become a student and a 
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
   CHECK(has(result.output, "15 in 3 classes"));
-  CHECK(has(result.output, "the teacher has 5 classes and the photos 3"));
+  CHECK(has(result.output, "the teacher has 5 classes and the photos 3, and the names of the teacher's are not known"));
   for (const char* name : {"extract.toml", "train.toml", "baseline.toml", "report.html", "exported/best.safetensors",
                            "exported/last.safetensors", "summary.json"})
     CHECK_MESSAGE(fs::exists(photos.out / name), name);
@@ -135,6 +136,49 @@ TEST_CASE("distil: a teacher at chance is refused with a word that distil takes,
   CAPTURE(accepted.output);
   CHECK(accepted.exit_code == 0);
   CHECK(fs::exists(photos.out / "report.html"));
+}
+
+TEST_CASE("distil: the classes of a teacher that has more of them than the photos are matched by name") {
+  const Photos photos;
+  photos.save(4);
+  write_whole(photos.root / "config.json",
+              R"({"num_classes": 4, "pretrained_cfg": {"label_names": ["cat", "wasp", "ant", "bee"]}})");
+  const CommandResult result = run(photos.command(std::string(kShortDistillation) + "--allow chance"));
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  CHECK_FALSE(has(result.output, "logits are not used"));
+  CHECK(read_whole(photos.out / "teacher_classes.txt") == "cat\nwasp\nant\nbee\n");
+  for (const char* name : {"extract.toml", "train.toml"})
+    CHECK(
+        has(read_whole(photos.out / name), "class_names = \"" + (photos.out / "teacher_classes.txt").string() + "\""));
+  CHECK(has(result.output, "3 of the teacher's 4 classes are 3 of the student's 3"));
+  CHECK(load_safetensors(photos.out / "exported/last.safetensors").at("fc.weight").size(0) == 3);
+}
+
+TEST_CASE("distil: a teacher's own class names tell whether its logits teach, and its run names it") {
+  const Photos photos;
+  const fs::path exported = photos.root / "my_vit" / "exported";
+  fs::create_directories(exported);
+  const auto dry = [&](const std::vector<std::string>& classes) {
+    photos.save(static_cast<int>(classes.size()), classes);
+    fs::copy_file(photos.weights, exported / "last.safetensors", fs::copy_options::overwrite_existing);
+    const CommandResult result =
+        run(executable("vitrine") + " distil '" + photos.images.string() + "' --teacher '" +
+            (photos.root / "my_vit").string() + "' --out '" + photos.out.string() + "' --student resnet18 --dry-run");
+    CHECK_FALSE(has(result.output, "which the tensors do not show"));
+    return result;
+  };
+  // At chance, as its weights are random; under these names it would be refused, were the classes the folders'.
+  const CommandResult foreign = dry({"one", "two", "three"});
+  CAPTURE(foreign.output);
+  CHECK(foreign.exit_code == 0);
+  CHECK(has(foreign.output, "my_vit"));
+  CHECK(has(foreign.output, "the teacher's classes have other names than the photos' folders"));
+  const CommandResult strange = dry({"ant", "bee", "wasp"});
+  CHECK(strange.exit_code == 0);
+  CHECK(has(strange.output, "of the photos' folders some are not among them (cat): its logits are not used"));
+  const CommandResult more = dry({"one", "two", "three", "four"});
+  CHECK(has(more.output, "the teacher has 4 classes and the photos 3, under other names: its logits are not used"));
 }
 
 TEST_CASE("distil: a stop is passed on, and the same command resumes") {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "common/cache/teacher_classes.h"
 #include "common/image/decode.h"
 #include "tests/tools/inspect/pictures.h"
 #include "tools/inspect/verify.h"
@@ -87,6 +88,8 @@ TEST_CASE("a missing pass is named, and a teacher of other classes gets its name
   result = run(command + " --class-names '" + names.string() + "'");
   CHECK(result.exit_code == 2);
   CHECK(has(result.output, "names.txt, line 4: is empty"));
+  write_teacher_classes(cache.directory, "tiny.aaaaaaaa", {"a", "b", "c", "d", "e"});
+  CHECK(has(run(command).output, "names of the teacher's classes: those that the cache records"));
   write_whole(names, "a\nb\nc\nd\n");
   CHECK(run(command + " --class-names '" + names.string() + "'").output.find("has 4 names, but the teacher has 5") !=
         std::string::npos);

@@ -1,6 +1,7 @@
 // The card: every figure is one that the cache records.
 #include "tools/pack/card.h"
 
+#include "common/cache/teacher_classes.h"
 #include "common/cache/teacher_score.h"
 #include "tests/support/message.h"
 #include "tests/tools/pack/packed.h"
@@ -71,10 +72,15 @@ TEST_CASE("the card states the index, the views, the teachers and the tracks wit
   cache.pack_as(cache.tar);
   CHECK(run("tar -xOf '" + cache.tar.string() + "' README.md").output == card);
   CHECK(has(run("tar -tf '" + cache.tar.string() + "'").output, "tiny.aaaaaaaa/check.json\n"));
+  const std::vector<std::string> names{"e", "d", "c", "b", "a"};
+  write_teacher_classes(cache.directory, "tiny.aaaaaaaa", names);
+  cache.pack_as(cache.root / "named.tar");
+  CHECK(has(run("tar -tf '" + (cache.root / "named.tar").string() + "'").output, "tiny.aaaaaaaa/classes.json\n"));
   // A recoded track keeps what its teacher was worth.
   RecodeOptions options{.to = cache.root / "recoded", .workers = 1};
   options.codec.encoding = Encoding::kFp32;
   recode(opened, opened.track("logits", "tiny"), options);
+  CHECK(read_teacher_classes(options.to, "tiny.aaaaaaaa") == names);
   CHECK(
       has(run(executable("vitrine-cache") + " card '" + options.to.string() + "'").output, "| top-1 | 81.2 % (top-5"));
 }

@@ -11,7 +11,7 @@
 #include "tests/train/fixture.h"
 #include "train/evaluation/evaluate.h"
 #include "train/evaluation/report.h"
-#include "train/student/weights_record.h"
+#include "common/models/weights/weights_record.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;

@@ -14,7 +14,7 @@
 #include "train/evaluation/agreement.h"
 #include "train/evaluation/evaluate.h"
 #include "train/run/evaluate_checkpoint.h"
-#include "train/student/weights_record.h"
+#include "common/models/weights/weights_record.h"
 
 using namespace vitrine;
 using vitrine::testing::file_of;

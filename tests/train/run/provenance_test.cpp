@@ -356,11 +356,10 @@ TEST_CASE("words are accepted from the configuration and the command line; an un
     CHECK_FALSE(std::filesystem::exists(fixture.root / "run"));
     for (const std::string& part : parts) CHECK(has(result.output, part));
   };
-  const std::string list = "teachers, preprocessing, mixed, pictures, tracks";
+  const std::string list = "teachers, preprocessing, mixed, pictures, tracks, chance";
   check_refused(command("", "--allow mixed,anything"), {"\"anything\"", list});
   check_refused(command("Mixed", ""), {"\"Mixed\"", list});
   check_refused(command("module", ""), {"module can only be given on the command line, as --allow module"});
-  check_refused(command("", "--allow chance"), {"\"chance\", which vitrine-extract asks for"});
   check_refused(command("", "--allow"), {"--allow"});
   check_refused(command("", "--allow preprocessing"), {"--allow mixed", "continuing, since allow has preprocessing"});
   check_refused(command("mixed", ""), {"--allow preprocessing"});

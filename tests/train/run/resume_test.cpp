@@ -146,6 +146,22 @@ TEST_CASE("a run of a live teacher resumes with its weights at another path") {
   CHECK(train(options).steps == 2);
 }
 
+TEST_CASE("a run resumes without the weights that it started from, and shows its result without them") {
+  const TrainFixture fixture;
+  trained(fixture.joint(TargetKind::kNone, "start"));
+  TrainOptions options = fixture.joint(TargetKind::kNone, "run", 2);
+  options.model.weights = (fixture.root / "start/exported/last.safetensors").string();
+  TrainOptions whole = options;
+  whole.output = (fixture.root / "whole").string();
+  const Tensors expected = trained(whole);
+  trained(options, 3);
+  std::filesystem::remove_all(fixture.root / "start");
+  CHECK(differences(expected, trained(options)) == std::vector<std::string>{});
+  CHECK(train(options).already_finished);
+  whole.output = (fixture.root / "new").string();
+  CHECK(has(message_of([&] { trained(whole); }), "last.safetensors"));
+}
+
 TEST_CASE("settings missing from a checkpoint of an older version count as their defaults") {
   TrainOptions options;
   std::string before = meaningful_settings(options);

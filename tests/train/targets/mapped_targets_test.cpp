@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "common/models/weights/weights_record.h"
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
 #include "train/evaluation/agreement.h"
@@ -134,6 +135,63 @@ TEST_CASE("an identity class map trains bit-equal to no map") {
   write_whole(fixture.root / "names.txt", "bee\nant\ncat\n");
   options.output = (fixture.root / "exchanged").string();
   CHECK(differences(plain, trained(options)) != std::vector<std::string>{});
+}
+
+TEST_CASE("a teacher that knows its class names is mapped by them, live, from its cache and for agreement") {
+  const TrainFixture fixture;
+  WeightsRecord record;
+  record.model.kind = "vit";
+  record.model.vit = TrainFixture::vit();
+  record.size = 32;
+  record.mean = record.stddev = {0.5, 0.5, 0.5};
+  record.crop_pct = 0.9;
+  record.class_count = 3;
+  record.classes = {"cat", "ant", "bee"};
+  save_safetensors(fixture.weights, load_safetensors(fixture.weights), record.metadata());
+  CHECK(has(fixture.make_cache(), "matched by name with the teacher's 3 classes"));
+  write_whole(fixture.root / "names.txt", "cat\nant\nbee\n");
+  write_whole(fixture.root / "wrong.txt", "ant\nbee\ncat\n");
+  for (const TargetKind source : {TargetKind::kCache, TargetKind::kTeacher}) {
+    TrainOptions options = fixture.logits_only(source, "by-name");
+    options.schedule.joint.label_term = false;
+    const Tensors by_name = trained(options);
+    options.targets.class_names = (fixture.root / "names.txt").string();
+    options.output = (fixture.root / "by-file").string();
+    CHECK(differences(by_name, trained(options)) == std::vector<std::string>{});
+    options.targets.class_names = (fixture.root / "wrong.txt").string();
+    options.output = (fixture.root / "wrong").string();
+    CHECK(differences(by_name, trained(options)) != std::vector<std::string>{});
+    for (const char* run : {"by-name", "by-file", "wrong"}) std::filesystem::remove_all(fixture.root / run);
+  }
+
+  const TrainOptions live = fixture.logits_only(TargetKind::kTeacher, "live");
+  const Evaluation images({fixture.images}, live.evaluation_options(32));
+  const std::vector<std::uint32_t> some{0, 5, 9};
+  const at::Tensor named = EvaluationTeacher(live.targets, {"ant", "bee", "cat"}, 3).logits(images, some).logits,
+                   bare = EvaluationTeacher(live.targets, {}, 3).logits(images, some).logits;
+  CHECK(at::equal(named, bare.index_select(1, at::tensor({1, 2, 0}))));
+
+  record.classes = {"cat", "ant", "wasp"};
+  save_safetensors(fixture.weights, load_safetensors(fixture.weights), record.metadata());
+  CHECK(has(message_of([&] { trained(live); }), "not among the teacher's 3 classes: bee"));
+}
+
+TEST_CASE("a live teacher is checked on clean crops before the first step, and one at chance is refused") {
+  const TrainFixture fixture;
+  TrainOptions options = fixture.logits_only(TargetKind::kTeacher, "run");
+  options.targets.check_images = 15;
+  CHECK(has(message_of([&] { trained(options); }), "continue anyway with --allow chance"));
+  CHECK_FALSE(std::filesystem::exists(fixture.root / "run"));
+  options.allow = "chance";
+  trained(options);
+  const auto allowed = summary_of(options).at("allowed");
+  REQUIRE(allowed.size() == 1);
+  CHECK(allowed[0].at("word") == "chance");
+  // What resumes was checked when it began.
+  options.output = (fixture.root / "resumed").string();
+  trained(options, 2);
+  options.allow = "";
+  CHECK_NOTHROW(trained(options));
 }
 
 TEST_CASE("dropped classes are noted, with their share of the teacher's probability") {

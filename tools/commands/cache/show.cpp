@@ -7,6 +7,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/cache/cache.h"
+#include "common/cache/teacher_classes.h"
 #include "common/image/left_out.h"
 #include "common/image/lost_pictures.h"
 #include "common/image/views.h"
@@ -14,6 +15,7 @@
 #include "common/plan/class_names.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/sheet.h"
+#include "tools/inspect/track_state.h"
 #include "tools/inspect/words.h"
 
 namespace vitrine {
@@ -79,14 +81,18 @@ ClassNames class_names(const Cache& cache, const ShowRequest& request, const Sho
   }
   const std::uint64_t classes = shown.logits->track().view_values();
   out.of_label.resize(labels.size());
-  if (!request.class_names.empty()) {
-    out.names = read_class_names(request.class_names, classes);
+  const TrackInfo& track = shown.logits->track();
+  const std::vector<std::string> recorded = request.class_names.empty()
+                                                ? read_teacher_classes(cache.directory(), teacher_directory(track))
+                                                : read_class_names(request.class_names, classes);
+  if (recorded.size() == classes) {
+    out.names = recorded;
     std::map<std::string, std::size_t> numbered;
     for (std::size_t label = 0; label < labels.size(); ++label) numbered[labels[label]] = label;
     for (std::uint32_t k = 0; k < classes; ++k)
       if (const auto label = numbered.find(out.names[k]); label != numbered.end())
         out.of_label[label->second].push_back(k);
-    out.whence = request.class_names;
+    out.whence = request.class_names.empty() ? "those that the cache records" : request.class_names;
   } else if (classes == labels.size()) {
     out.names = labels;
     for (std::uint32_t label = 0; label < classes; ++label) out.of_label[label] = {label};
@@ -204,8 +210,10 @@ void add_show(CommandLine& line, Body& chosen) {
                   "a track of logits or attention to show (NAME or TEACHER.xxxxxxxx/NAME); repeatable; default: "
                   "the last of each kind")
       .repeatable();
-  command.add_option("--class-names", request->class_names,
-                     "a file with the teacher's class names, one per line, if its classes are not the images'");
+  command.add_option(
+      "--class-names", request->class_names,
+      "a file with the teacher's class names, one per line, if its classes are not the images' and the cache does "
+      "not record them");
   command.add_option("--size", request->size, "pixels of the student's views; 0: the teacher's").range(0, 4096);
   command.footer(
       "Left: the view; right: the class token's attention (mean over heads) over the same picture, bright is high.\n"

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/teacher/teacher_options.h"
 
 namespace vitrine {
@@ -178,6 +179,13 @@ std::string baseline_configuration(const DistilRequest& request, const Found& fo
   phase(out, "fine_tune", 0, 0, 0);
   optimizer(choice, out);
   return out.text();
+}
+
+void write_class_names(const fs::path& directory, const Found& found) {
+  if (found.class_names.empty()) return;
+  std::string lines;
+  for (const std::string& name : found.class_names) lines += name + "\n";
+  publish(directory / kClassNames, lines);
 }
 
 }  // namespace vitrine

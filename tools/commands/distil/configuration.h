@@ -2,6 +2,7 @@
 #ifndef VITRINE_TOOLS_COMMANDS_DISTIL_CONFIGURATION_H_
 #define VITRINE_TOOLS_COMMANDS_DISTIL_CONFIGURATION_H_
 
+#include <filesystem>
 #include <string>
 
 #include "tools/commands/distil/look.h"
@@ -23,6 +24,9 @@ std::string extract_configuration(const DistilRequest& request, const Found& fou
 std::string train_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice);
 /// The same network from labels alone, for as long as cache and student take together.
 std::string baseline_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice);
+
+/// Writes found.class_names, where there are any, into the file of `directory` that the configurations name.
+void write_class_names(const std::filesystem::path& directory, const Found& found);
 
 }  // namespace vitrine
 

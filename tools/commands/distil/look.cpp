@@ -10,7 +10,6 @@
 #include <iterator>
 #include <map>
 #include <random>
-#include <set>
 #include <span>
 #include <string_view>
 #include <system_error>
@@ -33,6 +32,7 @@
 #include "common/image/scan_report.h"
 #include "common/models/device.h"
 #include "common/models/weights/weights.h"
+#include "common/teacher/class_meeting.h"
 #include "common/teacher/clean_crops.h"
 #include "common/teacher/module_network.h"
 #include "common/teacher/teacher.h"
@@ -171,8 +171,12 @@ std::string faster_precision(TeacherOptions options) {
   }
 }
 
+constexpr const char* kLearnsWithout =
+    ": its logits are not used, only its features and attention, and the labels. A teacher that was trained on these "
+    "classes teaches more: vitrine train configs/photos/teacher.toml trains one";
+
 // How the teacher's classes meet the photos' folders; sets facts.teacher_fits and class_names.
-void meet_classes(const Teacher& teacher, const std::vector<std::string>& folders, Found& found) {
+void meet_folders(const Teacher& teacher, const std::vector<std::string>& folders, Found& found) {
   const auto classes = static_cast<std::size_t>(teacher.classes());
   const std::vector<std::string>& names = teacher.class_names();
   if (classes == 0) {
@@ -182,18 +186,21 @@ void meet_classes(const Teacher& teacher, const std::vector<std::string>& folder
     return;
   }
   if (folders.empty()) return;  // without labels the student has the teacher's classes
-  const std::set<std::string> known(names.begin(), names.end());
-  const bool all_known = std::ranges::all_of(folders, [&](const std::string& name) { return known.contains(name); });
-  if (all_known && known.size() == names.size() && names != folders) {
+  found.meeting = meet_classes(names, folders);
+  if (found.meeting == ClassMeeting::kByName) {
     found.class_names = names;
     return;
   }
-  if (classes == folders.size()) return;  // the check on clean crops tries the order
+  std::string why;
+  if (found.meeting == ClassMeeting::kStrange)
+    why = text("the teacher has ", classes, " classes, and of the photos' folders some are not among them (",
+               strange_folders(names, folders), ")");
+  else if (classes != folders.size())
+    why = text("the teacher has ", classes, " classes and the photos ", folders.size(),
+               names.empty() ? ", and the names of the teacher's are not known" : ", under other names");
+  if (why.empty()) return;  // the check on clean crops tries the order
   found.facts.teacher_fits = false;
-  found.warnings.push_back(text(
-      "the teacher has ", classes, " classes and the photos ", folders.size(),
-      ", under other names: its logits are not used, only its features and attention, and the labels. A teacher that "
-      "was trained on these classes teaches more: vitrine train configs/photos/teacher.toml trains one"));
+  found.warnings.push_back(why + kLearnsWithout);
 }
 
 std::optional<std::uint64_t> free_bytes(const fs::path& directory) {
@@ -234,11 +241,8 @@ void evaluate_teacher(const DistilRequest& request, const ExtractOptions& option
   ExtractOptions evaluation = options;
   const TemporaryDirectory directory;
   if (!found.class_names.empty()) {
-    const fs::path names = directory / kClassNames;
-    std::string lines;
-    for (const std::string& name : found.class_names) lines += name + "\n";
-    publish(names, lines);
-    evaluation.class_names = names.string();
+    write_class_names(directory.path(), found);
+    evaluation.class_names = (directory / kClassNames).string();
   }
   const TeacherEvaluation score = evaluate_teachers({evaluation}, kEvaluatedPhotos, stop).front();
   found.top1 = score.top1;
@@ -247,6 +251,14 @@ void evaluate_teacher(const DistilRequest& request, const ExtractOptions& option
   Accuracy accuracy;
   accuracy.top1 = score.top1, accuracy.images = score.images;
   if (!at_chance(accuracy, found.classes)) return;
+  if (found.meeting == ClassMeeting::kForeign) {
+    found.facts.teacher_fits = false;
+    found.top1.reset();
+    found.warnings.push_back(
+        text("the teacher's classes have other names than the photos' folders, and it is right on ",
+             percent(score.top1), " of ", score.images, " photos, which guessing reaches too", kLearnsWithout));
+    return;
+  }
   const std::string what =
       text("is right on ", percent(score.top1), " of ", score.images, " photos, which guessing reaches too (",
            percent(1.0 / std::max(1u, found.classes)), "): it has other classes, or another order, mean or std");
@@ -294,16 +306,17 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
     facts.teacher_size = static_cast<std::uint32_t>(teacher.image_size());
     found.last_block = static_cast<std::uint32_t>(teacher.shape().depth() - 1);
     facts.has_attention = teacher.shape().blocks.back().heads > 0;
-    meet_classes(teacher, all.classes, found);
+    meet_folders(teacher, all.classes, found);
   }
   if (!facts.teacher_fits && !request.labels())
     fail(request.teacher,
          ": has no head, and --no-labels leaves no labels: the student would have nothing to tell "
          "classes by; give a teacher with a head, or labelled photos");
 
-  const ExtractOptions options = options_of(request, found, to_measure(teaching.images.size(), facts.module_batch));
-  evaluate_teacher(request, options, stop, found);
+  const DistilChoice measured = to_measure(teaching.images.size(), facts.module_batch);
+  evaluate_teacher(request, options_of(request, found, measured), stop, found);
   throw_if_stopped(stop, "while the teacher was evaluated");
+  const ExtractOptions options = options_of(request, found, measured);  // without logits of other classes
   const fs::path beside_cache = nearest_directory(request.cache_directory());
   std::size_t checks = 1;
   const Estimate estimate = [&] {

@@ -49,11 +49,7 @@ struct ProgramStep {
 
 void write_files(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
   const fs::path out = request.out;
-  if (!found.class_names.empty()) {
-    std::string lines;
-    for (const std::string& name : found.class_names) lines += name + "\n";
-    publish(out / kClassNames, lines);
-  }
+  write_class_names(out, found);
   publish(out / kExtractFile, extract_configuration(request, found, choice));
   publish(out / kTrainFile, train_configuration(request, found, choice));
   if (request.labels()) publish(out / kBaselineFile, baseline_configuration(request, found, choice));

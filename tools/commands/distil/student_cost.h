@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "train/student/model_options.h"
+#include "common/models/model_options.h"
 
 namespace vitrine {
 

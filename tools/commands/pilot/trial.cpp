@@ -18,6 +18,7 @@
 #include "common/config/config.h"
 #include "common/models/device.h"
 #include "common/models/precision.h"
+#include "common/teacher/class_meeting.h"
 #include "common/teacher/teacher.h"
 #include "extract/evaluate.h"
 #include "train/evaluation/evaluate.h"
@@ -45,14 +46,17 @@ std::vector<std::string> with_options(const PilotRequest& request, const fs::pat
 void evaluate(const PilotRequest& request, const PilotTeacher& teacher, const StopFlag& stop) {
   ExtractOptions options = extract_options(request, teacher);
   options.images = held_out_folder(request).string();
-  const std::size_t classes = list_directory(options.images).size();
+  std::vector<std::string> folders;
+  for (const DirectoryEntry& entry : list_directory(options.images)) folders.push_back(entry.name);
   Json out;
   const bool knows_classes = [&] {
     const QuietScreen quiet;  // it is opened again, and prints its notes then
     const Teacher network(options.teacher, options.taps);
     out["teacher"] = network.options().name;
     // With the logits of other classes an evaluation says what is to be done.
-    return network.classes() > 0 && (options.taps.logits || static_cast<std::size_t>(network.classes()) == classes);
+    return network.classes() > 0 &&
+           (options.taps.logits || (static_cast<std::size_t>(network.classes()) == folders.size() &&
+                                    meet_classes(network.class_names(), folders) != ClassMeeting::kStrange));
   }();
   out["top1"] = nullptr, out["core_ms_per_image"] = nullptr;
   if (knows_classes) {

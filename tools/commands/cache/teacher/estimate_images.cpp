@@ -13,7 +13,6 @@
 #include "common/base/files.h"
 #include "common/base/philox.h"
 #include "common/cache/cache.h"
-#include "common/image/bad_pictures.h"
 #include "common/image/scan.h"
 #include "common/plan/draw.h"
 
@@ -39,13 +38,8 @@ std::vector<std::uint32_t> read_some(const ImageFolders& folders, const std::vec
   for (std::size_t first = 0; first < order.size() && images.size() < count;) {
     const std::size_t end = std::min(order.size(), first + count - images.size());
     tbb::parallel_for(first, end, [&](std::size_t i) {
-      try {
-        read_image_entry(folders, listed.images[order[i]], listed.decoding);
-        looks[order[i]] = Look::kImage;
-      } catch (const Error& error) {
-        if (!is_of_a_picture(error)) throw;
-        looks[order[i]] = Look::kOther;
-      }
+      const bool is_image = !read_image_entry(folders, listed.images[order[i]], listed.decoding);
+      looks[order[i]] = is_image ? Look::kImage : Look::kOther;
     });
     for (; first < end; ++first)
       if (looks[order[first]] == Look::kImage) images.push_back(order[first]);

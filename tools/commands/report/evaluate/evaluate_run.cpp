@@ -32,7 +32,7 @@
 #include "train/run/stored_student.h"
 #include "train/run_files/run_files.h"
 #include "train/student/network.h"
-#include "train/student/weights_record.h"
+#include "common/models/weights/weights_record.h"
 
 namespace vitrine {
 namespace {

@@ -1,4 +1,4 @@
-#include "train/student/model_options.h"
+#include "common/models/model_options.h"
 
 #include <ATen/ATen.h>
 

@@ -1,6 +1,6 @@
 // The model to train: the keys of [model].
-#ifndef VITRINE_TRAIN_STUDENT_MODEL_OPTIONS_H_
-#define VITRINE_TRAIN_STUDENT_MODEL_OPTIONS_H_
+#ifndef VITRINE_COMMON_MODELS_MODEL_OPTIONS_H_
+#define VITRINE_COMMON_MODELS_MODEL_OPTIONS_H_
 
 #include <cstdint>
 #include <string>
@@ -22,4 +22,4 @@ struct ModelOptions {
 
 }  // namespace vitrine
 
-#endif  // VITRINE_TRAIN_STUDENT_MODEL_OPTIONS_H_
+#endif  // VITRINE_COMMON_MODELS_MODEL_OPTIONS_H_

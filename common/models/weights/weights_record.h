@@ -1,7 +1,7 @@
 // The description that a file of weights carries in the "__metadata__" of safetensors, which other readers ignore: the
 // model, its preprocessing, its classes, and which weights these are.
-#ifndef VITRINE_TRAIN_STUDENT_WEIGHTS_RECORD_H_
-#define VITRINE_TRAIN_STUDENT_WEIGHTS_RECORD_H_
+#ifndef VITRINE_COMMON_MODELS_WEIGHTS_WEIGHTS_RECORD_H_
+#define VITRINE_COMMON_MODELS_WEIGHTS_WEIGHTS_RECORD_H_
 
 #include <cstdint>
 #include <map>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/plan/image_index.h"
-#include "train/student/model_options.h"
+#include "common/models/model_options.h"
 
 namespace vitrine {
 
@@ -38,4 +38,4 @@ struct WeightsRecord {
 
 }  // namespace vitrine
 
-#endif  // VITRINE_TRAIN_STUDENT_WEIGHTS_RECORD_H_
+#endif  // VITRINE_COMMON_MODELS_WEIGHTS_WEIGHTS_RECORD_H_
