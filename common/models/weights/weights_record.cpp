@@ -83,9 +83,9 @@ class RecordFields {
 
  private:
   Json list(const char* key) {
-    Json json = parse_json<Json>(word(key));
-    if (!json.is_array()) refuse();
-    return json;
+    Json found = parse_json<Json>(word(key));
+    if (!found.is_array()) refuse();
+    return found;
   }
   static double number_of(const Json& value, double least, double most) {
     if (!value.is_number()) refuse();

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "tools/commands/export/formats.h"
-#include "train/student/weights_record.h"
+#include "common/models/weights/weights_record.h"
 
 namespace vitrine {
 
