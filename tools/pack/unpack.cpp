@@ -76,13 +76,13 @@ void remove_temporary_files(const fs::path& staging, const PackManifest& manifes
   for (const fs::path& directory : directories) remove_abandoned(directory);
 }
 
-void read_into(const fs::path& path, PackReader& reader, Progress& progress, const StopFlag& stop) {
+void read_into(const fs::path& path, PackReader& reader, ByteProgress& progress, const StopFlag& stop) {
   publish(path, [&](const fs::path& temporary) {
     OutputStream out(temporary);
     reader.read(
         [&](std::span<const std::byte> piece) {
           out.write(piece);
-          progress.advance(piece.size() / 1000);
+          progress.advance(piece.size());
         },
         stop);
   });
@@ -107,7 +107,7 @@ PackCheck check_directory(const fs::path& directory, const StopFlag& stop) {
                                     .remedy = "expected a directory that a pack was extracted to"});
   const PackManifest manifest = PackManifest::parse(read_file(path), path.string());
   PackCheck out{manifest.files().size(), contents_bytes(manifest), {}};
-  Progress progress("check", "KB", out.bytes / 1000);
+  ByteProgress progress("check", out.bytes);
   for (const FileRecord& file : manifest.files()) {
     throw_if_stopped(stop, "while checking");
     const fs::path at = directory / file.name;
@@ -118,7 +118,7 @@ PackCheck check_directory(const fs::path& directory, const StopFlag& stop) {
     } else if (xxh3_of_file(at).hash != file.hash) {
       out.differences.push_back({file.name, "has other contents"});
     }
-    progress.advance(file.bytes / 1000);
+    progress.advance(file.bytes);
   }
   progress.finish();
   return out;
@@ -145,7 +145,7 @@ Unpacked unpack(const std::string& from, const fs::path& to, const StopFlag& sto
   std::uint64_t there = 0;
   for (const FileRecord& file : manifest.files())
     if (has_size(staging / file.name, file.bytes)) there += file.bytes;
-  Progress progress("unpack", "KB", out.bytes / 1000, there / 1000);
+  ByteProgress progress("unpack", out.bytes, there);
   for (const FileRecord& file : manifest.files()) {
     if (has_size(staging / file.name, file.bytes)) {  // published, so its hash was right
       reader.skip(stop);
@@ -170,9 +170,9 @@ PackCheck check_pack(const std::string& from, const StopFlag& stop) {
   PackReader reader(in);
   const PackManifest& manifest = reader.manifest();
   PackCheck out{manifest.files().size(), contents_bytes(manifest), {}};
-  Progress progress("check", "KB", out.bytes / 1000);
+  ByteProgress progress("check", out.bytes);
   for (std::size_t i = 0; i < manifest.files().size(); ++i)
-    reader.read([&](std::span<const std::byte> piece) { progress.advance(piece.size() / 1000); }, stop);
+    reader.read([&](std::span<const std::byte> piece) { progress.advance(piece.size()); }, stop);
   reader.finish();
   progress.finish();
   return out;
