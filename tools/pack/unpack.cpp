@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <system_error>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -32,7 +33,8 @@ fs::path target_of(const fs::path& to) {
   };
   if (target == target.root_path() || is_mount_point(target))
     refuse("is where a disk is mounted, and cannot be replaced", "name a directory in it, which is made");
-  if (fs::is_symlink(fs::symlink_status(target)))
+  std::error_code failure;  // what cannot be examined cannot be made either, which is told then
+  if (fs::symlink_status(target, failure).type() == fs::file_type::symlink)
     refuse("is a link to something that does not exist", "remove it, or choose another directory");
   return target;
 }
