@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -20,11 +21,9 @@
 namespace vitrine {
 namespace {
 
-// `tracks`: null until the teacher is loaded.
-void check_prepared(const ExtractOptions& options, const std::vector<TrackInfo>& tracks, const std::string& part,
+// `missing`: of missing_preparation().
+void check_prepared(const ExtractOptions& options, const std::string& missing, const std::string& part,
                     const std::string& command) {
-  const std::string missing =
-      missing_preparation(options.cache, tracks, {options.first_pass, options.passes}, options.index_depth);
   if (missing.empty()) return;
   throw Error(ErrorKind::kInput, {.path = options.cache,
                                   .what = text("is not prepared for this configuration (", missing, "), and part ",
@@ -36,10 +35,11 @@ void print_result(const ExtractOptions& options, const RunResult& result) {
   const Extractor::Made& made = result.made;
   std::printf("%s: %s, %s", options.cache.c_str(), counted(made.shards, "new shard").c_str(),
               counted(made.views, "view").c_str());
-  if (made.views > 0)
+  if (made.views > 0 && !result.tracks.empty())
     std::printf(", %s per view",
                 human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views)).c_str());
   std::printf("\n");
+  if (result.tracks.empty()) std::printf("  recipes\n");
   for (std::size_t t = 0; t < result.tracks.size(); ++t)
     std::printf("  %s  %s%s\n", result.tracks[t].directory().c_str(), encoding_name(result.tracks[t].codec.encoding),
                 made.views > 0 ? (": " + made.losses[t].describe()).c_str() : "");
@@ -57,13 +57,22 @@ int extract(const ExtractOptions& options, const ExtractMode& mode, const StopFl
   const bool prepares = parse_part(part).n == 1;
   const Plan trial = trial_plan(options.plan);
   check_settings_of_cache(options.cache, trial);
-  if (!prepares) check_prepared(options, {}, part, mode.prepare_command);
+  if (!prepares)
+    check_prepared(options, missing_preparation(options.cache, options.index_depth), part, mode.prepare_command);
   at::set_num_threads(1);
-  const Teacher teacher(options.teacher, options.taps);
-  check_tracks_of_cache(options.cache, teacher.tracks(trial), options.allow_mixed);
+  const std::unique_ptr<const Teacher> owned =
+      mode.recipes_only ? nullptr : std::make_unique<const Teacher>(options.teacher, options.taps);
+  const Teacher* teacher = owned.get();
+  if (teacher != nullptr) check_tracks_of_cache(options.cache, teacher->tracks(trial), options.allow_mixed);
+  const auto check_own_prepared = [&] {
+    check_prepared(options,
+                   missing_preparation(options.cache, outputs_of(teacher), {options.first_pass, options.passes},
+                                       options.index_depth),
+                   part, mode.prepare_command);
+  };
 
   if (mode.dry_run) {
-    if (!prepares) check_prepared(options, teacher.outputs(), part, mode.prepare_command);
+    if (!prepares) check_own_prepared();
     describe_preparation(options, teacher, stop);
     std::printf("%s: dry run: everything fits, nothing was written\n", options.cache.c_str());
     return 0;
@@ -78,7 +87,7 @@ int extract(const ExtractOptions& options, const ExtractMode& mode, const StopFl
     }
     start = {prepared.bad, prepared.workers};
   } else {
-    check_prepared(options, teacher.outputs(), part, mode.prepare_command);
+    check_own_prepared();
   }
   const RunResult result = run_part(options, part, teacher, std::move(start), stop);
   if (result.made.left_out > 0)

@@ -12,6 +12,7 @@ namespace vitrine {
 /// Which of the two steps of an extraction, prepare and run, a process executes.
 struct ExtractMode {
   bool prepare_only = false;    ///< prepare and stop, whatever options.part says
+  bool recipes_only = false;    ///< index, plan and recipes; no teacher is loaded, and no track made
   bool dry_run = false;         ///< check and describe everything, write nothing
   std::string prepare_command;  ///< command line that prepares this configuration, for messages
 };

@@ -78,6 +78,9 @@ int extract_command(int argc, char** argv) {
                 "--prepare", mode.prepare_only,
                 "only prepare the cache: index, plan, check of the teacher, calibration; once, before its parts run")
             .excludes(part_option);
+    const auto recipes_option = line.add_flag(
+        "--recipes", mode.recipes_only,
+        "only index, plan and recipes of the passes, without a teacher: for tracks of vitrine_cache.Writer");
     std::vector<std::string> allow;
     line.add_option("--allow", allow, kAllowHelp).type_name("WORD[,WORD...]").repeatable();
     bool evaluates = false, json = false;
@@ -89,7 +92,8 @@ int extract_command(int argc, char** argv) {
                 "what "
                 "students learn")
             .excludes(part_option)
-            .excludes(prepare_option);
+            .excludes(prepare_option)
+            .excludes(recipes_option);
     line.add_flag("--json", json, "with --evaluate: the result as JSON").needs(evaluate_option);
     line.add_flag("--dry-run", mode.dry_run,
                   "check everything and the teacher, describe tracks, size and memory, write nothing")

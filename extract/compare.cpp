@@ -84,23 +84,35 @@ std::optional<Preparation> preparation_of_cache(const std::filesystem::path& cac
   return read_preparation(cache, sha256_hex(read_file(plan)));
 }
 
-std::string missing_preparation(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks,
-                                PassRange passes, IndexDepth depth) {
-  const std::optional<Preparation> preparation = preparation_of_cache(cache);
-  if (!preparation) return text("it has no ", kPreparationFile);
-  for (const TrackInfo& track : tracks) {
-    const std::string directory = track.directory();
-    if (preparation->find(directory) == nullptr) return directory + " is not prepared";
-    if (!path_exists(cache / directory / "track.json")) return directory + "/track.json is missing";
-    if (track.codec.encoding == Encoding::kTransform && !path_exists(cache / basis_path(track)))
-      return basis_path(track).string() + " is missing";
-    if (!preparation->covers(directory, passes))
-      return text(pass_words(passes), " of ", directory, passes.count == 1 ? " is not" : " are not all", " prepared");
-  }
+std::vector<TrackInfo> outputs_of(const Teacher* teacher) {
+  return teacher == nullptr ? std::vector<TrackInfo>() : teacher->outputs();
+}
+
+std::string missing_preparation(const std::filesystem::path& cache, IndexDepth depth) {
+  if (!preparation_of_cache(cache)) return text("it has no ", kPreparationFile);
   const auto plan = parse_json<nlohmann::ordered_json>(read_file(cache / "plan.json"));
   const auto record = read_index_record(cache, plan.value("index", std::string()));
   if (depth > (record ? record->depth : IndexDepth::kHeaders))
     return text("its pictures were checked by their headers only, but index_depth = \"", name_of(depth), '"');
+  return {};
+}
+
+std::string missing_preparation(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks,
+                                PassRange passes, IndexDepth depth) {
+  if (std::string missing = missing_preparation(cache, depth); !missing.empty()) return missing;
+  const Preparation preparation = preparation_of_cache(cache).value();
+  const auto of = [&](const std::string& directory) {
+    return text(pass_words(passes), " of ", directory, passes.count == 1 ? " is not" : " are not all", " prepared");
+  };
+  if (tracks.empty() && !preparation.covers_recipes(passes)) return of("recipes");
+  for (const TrackInfo& track : tracks) {
+    const std::string directory = track.directory();
+    if (preparation.find(directory) == nullptr) return directory + " is not prepared";
+    if (!path_exists(cache / directory / "track.json")) return directory + "/track.json is missing";
+    if (track.codec.encoding == Encoding::kTransform && !path_exists(cache / basis_path(track)))
+      return basis_path(track).string() + " is missing";
+    if (!preparation.covers(directory, passes)) return of(directory);
+  }
   return {};
 }
 

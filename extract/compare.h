@@ -14,6 +14,7 @@
 #include "common/codec/transform/basis.h"
 #include "common/image/scan.h"
 #include "common/plan/plan.h"
+#include "common/teacher/teacher.h"
 
 namespace vitrine {
 
@@ -37,8 +38,13 @@ void check_calibration_of_cache(const std::filesystem::path& cache, const Plan& 
 /// The cache's prepared.json if it belongs to its plan.json; else nothing. Throws Error.
 std::optional<Preparation> preparation_of_cache(const std::filesystem::path& cache);
 
-/// What still has to be prepared before these passes of the tracks can be made, as a clause for a message; empty:
-/// nothing. `depth`: how much of each picture must have been checked.
+/// The teacher's tracks; none without a teacher.
+std::vector<TrackInfo> outputs_of(const Teacher* teacher);
+
+/// What still has to be prepared of index and plan, as a clause for a message; empty: nothing. `depth`: how much of
+/// each picture must have been checked.
+std::string missing_preparation(const std::filesystem::path& cache, IndexDepth depth);
+/// The same for these passes of the tracks; without tracks for those of the recipes.
 std::string missing_preparation(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks,
                                 PassRange passes, IndexDepth depth);
 

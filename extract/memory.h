@@ -21,7 +21,8 @@ struct ExtractionMemory {
   std::uint64_t total(std::uint32_t workers) const { return shards + workers * per_worker; }
 };
 
-/// `tracks`: at least one; transform tracks need no basis yet. `forward_bytes`: Teacher::forward_bytes().
+/// `tracks`: none for recipes alone; transform tracks need no basis yet. `forward_bytes`: Teacher::forward_bytes(), 0
+/// without a teacher.
 ExtractionMemory extraction_memory(const Plan& plan, double forward_bytes, const std::vector<TrackInfo>& tracks);
 
 /// How many of `wanted` workers fit into `available` bytes with a margin of a tenth; all when `available` is unknown.

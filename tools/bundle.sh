@@ -7,7 +7,8 @@
 #   DIR/vitrine COMMAND ...                                         there: as build/bin/vitrine
 #
 # In DIR: vitrine (starts the programs), libraries.sh (finds LibTorch), bin, lib (libraries except LibTorch's, CUDA's and the C
-# library), compiler (the C++ library, used where the machine's is older), licenses.
+# library), compiler (the C++ library, used where the machine's is older), share (the Python programs that vitrine bench and
+# choose run), licenses.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -32,7 +33,7 @@ done
 build=${build:-$here/../build}
 [ ! -e "$dir" ] || [ -z "$(ls -A "$dir")" ] || fail "$dir exists and is not empty; remove it or choose another"
 
-mkdir -p "$dir/bin" "$dir/lib" "$dir/compiler" "$dir/licenses"
+mkdir -p "$dir/bin" "$dir/lib" "$dir/compiler" "$dir/share/vitrine/peers" "$dir/licenses"
 for name in "${files[@]}"; do
   [ -e "$build/bin/$name" ] || fail "$build/bin/$name is not there; build everything first (tools/build.sh)"
   cp "$build/bin/$name" "$dir/bin/"
@@ -63,6 +64,7 @@ done < <(awk '$2 == "=>" && $3 ~ /^\// {print $3}' <<<"$needed" | sort -u)
 [ -z "$unlicensed" ] ||
   printf 'bundle: warning: no package states the licence of%s; add theirs to %s\n' "$unlicensed" "$dir/licenses" >&2
 cp "$here/../LICENSE" "$dir/licenses/vitrine"
+cp "$here"/commands/bench/peers/*.py "$dir/share/vitrine/peers/"
 strip --strip-unneeded "$dir"/bin/* "$dir"/lib/* "$dir"/compiler/*
 "${PYTHON:-python3}" "$here/relocate.py" "$dir"/bin/*
 

@@ -30,6 +30,12 @@ std::vector<PassRange> joined(std::vector<PassRange> ranges) {
   return out;
 }
 
+nlohmann::ordered_json json_of(const std::vector<PassRange>& passes) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (const PassRange& range : passes) out.push_back({{"first", range.first}, {"count", range.count}});
+  return out;
+}
+
 PassRange range_from_json(const JsonFields& in) {
   const PassRange range{in.integer<std::uint32_t>("first"), in.integer<std::uint32_t>("count")};
   if (range.count < 1 || range.past() > kMaxPasses)
@@ -61,6 +67,12 @@ void add_missing(const std::vector<std::uint64_t>& numbers, std::uint64_t first,
   out.wanted += past - first;
 }
 
+// Of joined ranges.
+bool contain(const std::vector<PassRange>& ranges, PassRange passes) {
+  return std::ranges::any_of(
+      ranges, [&](const PassRange& range) { return range.first <= passes.first && passes.past() <= range.past(); });
+}
+
 }  // namespace
 
 const PreparedTrack* Preparation::find(const std::string& directory) const {
@@ -70,9 +82,7 @@ const PreparedTrack* Preparation::find(const std::string& directory) const {
 
 bool Preparation::covers(const std::string& directory, PassRange passes) const {
   const PreparedTrack* track = find(directory);
-  return track != nullptr && std::ranges::any_of(track->passes, [&](const PassRange& range) {
-           return range.first <= passes.first && passes.past() <= range.past();
-         });
+  return track != nullptr && contain(track->passes, passes);
 }
 
 void Preparation::add(const std::string& directory, PassRange passes) {
@@ -82,17 +92,30 @@ void Preparation::add(const std::string& directory, PassRange passes) {
   found->passes = joined(std::move(found->passes));
 }
 
+void Preparation::add_recipes(PassRange passes) {
+  recipes.push_back(passes);
+  recipes = joined(std::move(recipes));
+}
+
+std::vector<PassRange> Preparation::recipe_passes() const {
+  std::vector<PassRange> out = recipes;
+  for (const PreparedTrack& track : tracks) out.insert(out.end(), track.passes.begin(), track.passes.end());
+  return joined(std::move(out));
+}
+
+bool Preparation::covers_recipes(PassRange passes) const {
+  return contain(recipe_passes(), passes);
+}
+
 std::string Preparation::json() const {
   nlohmann::ordered_json json;
   json["format"] = kPreparationFormat;
   json["version"] = kPreparationVersion;
   json["plan"] = plan_hash;
   json["tracks"] = nlohmann::ordered_json::array();
-  for (const PreparedTrack& track : tracks) {
-    nlohmann::ordered_json passes = nlohmann::ordered_json::array();
-    for (const PassRange& range : track.passes) passes.push_back({{"first", range.first}, {"count", range.count}});
-    json["tracks"].push_back({{"directory", track.directory}, {"passes", passes}});
-  }
+  for (const PreparedTrack& track : tracks)
+    json["tracks"].push_back({{"directory", track.directory}, {"passes", json_of(track.passes)}});
+  if (!recipes.empty()) json["recipes"] = json_of(recipes);
   return json.dump(2) + "\n";
 }
 
@@ -112,6 +135,9 @@ Preparation Preparation::from_json(const std::string& json, const std::string& w
     for (const nlohmann::ordered_json& range : track.array("passes"))
       out.add(directory, range_from_json(JsonFields(range, where, "tracks.passes.")));
   }
+  if (fields.has("recipes"))
+    for (const nlohmann::ordered_json& range : fields.array("recipes"))
+      out.add_recipes(range_from_json(JsonFields(range, where, "recipes.")));
   return out;
 }
 
@@ -146,11 +172,7 @@ void write_preparation(const std::filesystem::path& cache, const Preparation& pr
 
 std::vector<ShardProgress> shard_progress(const std::filesystem::path& cache, const Preparation& preparation,
                                           std::uint32_t shards_per_pass) {
-  ShardProgress recipes{"recipes", {}};
-  for (const PreparedTrack& track : preparation.tracks)
-    recipes.passes.insert(recipes.passes.end(), track.passes.begin(), track.passes.end());
-  recipes.passes = joined(std::move(recipes.passes));
-  std::vector<ShardProgress> out{recipes};
+  std::vector<ShardProgress> out{{"recipes", preparation.recipe_passes()}};
   for (const PreparedTrack& track : preparation.tracks) out.push_back({track.directory, track.passes});
   for (ShardProgress& directory : out) {
     const std::vector<std::uint64_t> numbers = list_shard_numbers(cache / directory.directory);

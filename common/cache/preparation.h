@@ -30,12 +30,18 @@ struct PreparedTrack {
 struct Preparation {
   std::string plan_hash;
   std::vector<PreparedTrack> tracks = {};  ///< ascending by directory
+  std::vector<PassRange> recipes = {};     ///< prepared without a track; as PreparedTrack::passes, but may be empty
 
   /// nullptr for a track that is not prepared.
   const PreparedTrack* find(const std::string& directory) const;
   bool covers(const std::string& directory, PassRange passes) const;
   /// Adds passes of a track, and the track where it is new.
   void add(const std::string& directory, PassRange passes);
+  /// Adds passes of the recipes alone.
+  void add_recipes(PassRange passes);
+  /// The passes whose recipes are to be made: those prepared alone and those of all tracks.
+  std::vector<PassRange> recipe_passes() const;
+  bool covers_recipes(PassRange passes) const;
 
   /// The text of prepared.json: equal preparations give equal text.
   std::string json() const;

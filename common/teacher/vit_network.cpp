@@ -10,7 +10,8 @@ namespace vitrine {
 VitNetwork::VitNetwork(Vit vit, at::ScalarType type) : vit_(std::move(vit)) {
   vit_->eval();
   for (at::Tensor& parameter : vit_->parameters()) parameter.requires_grad_(false);
-  if (type != at::kFloat) vit_->freeze(fastest_product_type(type, vit_->parameters().front().device()));
+  const at::Device device = vit_->parameters().front().device();
+  if (type != at::kFloat || device.is_cpu()) vit_->freeze(fastest_product_type(type, device));
   const VitStructure& structure = vit_->structure();
   const auto size = [](int value) { return static_cast<std::uint32_t>(value); };
   shape_.image_size = size(structure.image_size);

@@ -10,7 +10,7 @@ namespace vitrine {
 class VitNetwork : public TeacherNetwork {
  public:
   /// `vit`: with its weights, on its device; is frozen here for arithmetic in `type` or, where that is faster, in a
-  /// more precise one (fastest_product_type()). kFloat leaves it as it is.
+  /// more precise one (fastest_product_type()). kFloat on a GPU, which has nothing to pack, leaves it as it is.
   VitNetwork(Vit vit, at::ScalarType type);
 
   const NetworkShape& shape() const override { return shape_; }

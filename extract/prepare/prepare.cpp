@@ -80,10 +80,11 @@ void write_track(const fs::path& cache, const TrackInfo& track, const FeatureBas
   create_track(cache, track, basis);
 }
 
-// The tracks as they are or will be in the cache, without bases that are still to be computed.
-std::vector<TrackInfo> tracks_for_cache(const fs::path& cache, const Teacher& teacher, const Plan& plan,
+// The tracks as they are or will be in the cache, without bases that are still to be computed; none without a teacher.
+std::vector<TrackInfo> tracks_for_cache(const fs::path& cache, const Teacher* teacher, const Plan& plan,
                                         bool allow_mixed) {
-  std::vector<TrackInfo> tracks = teacher.tracks(plan);
+  if (teacher == nullptr) return {};
+  std::vector<TrackInfo> tracks = teacher->tracks(plan);
   for (TrackInfo& track : tracks) {
     track = with_arithmetic_of_cache(cache, track, allow_mixed);
     TrackInfo whole = track;
@@ -107,6 +108,7 @@ bool is_checked(const std::optional<Preparation>& preparation, const TrackInfo& 
 }
 
 std::string size_words(const Plan& plan, const std::vector<TrackInfo>& tracks, PassRange passes) {
+  if (tracks.empty()) return "recipes alone: " + words_of_passes(plan, passes.count);
   double view = 0;
   for (const TrackInfo& track : tracks) view += stored_view_bytes(track);
   const double views = static_cast<double>(plan.layout().views_per_pass()) * passes.count;
@@ -116,7 +118,7 @@ std::string size_words(const Plan& plan, const std::vector<TrackInfo>& tracks, P
 
 void remove_leftovers(const fs::path& cache, const std::vector<TrackInfo>& tracks) {
   remove_abandoned(cache);
-  remove_abandoned(cache / teacher_of(tracks.front()));
+  if (!tracks.empty()) remove_abandoned(cache / teacher_of(tracks.front()));
   for (const TrackInfo& track : tracks) remove_abandoned(cache / track.directory());
 }
 
@@ -131,53 +133,57 @@ struct Compared {
   Preparation preparation;
 };
 
-Compared compare_with_cache(const ExtractOptions& options, const Teacher& teacher, const StopFlag& stop) {
+Compared compare_with_cache(const ExtractOptions& options, const Teacher* teacher, const StopFlag& stop) {
   const fs::path cache = options.cache;
   PreparedImages images = scan_for_cache(options, stop);
   Plan plan(images.index, options.plan);
   check_cache(cache, *images.index, plan);
   check_passes(plan, options.first_pass, options.passes, parse_part(options.part == "auto" ? "1/1" : options.part).n);
-  std::optional<ClassMap> map = map_of_classes(options, teacher, *images.index);
+  std::optional<ClassMap> map;
+  if (teacher != nullptr) map = map_of_classes(options, *teacher, *images.index);
   std::vector<TrackInfo> tracks = tracks_for_cache(cache, teacher, plan, options.allow_mixed);
   check_tracks_of_cache(cache, tracks, options.allow_mixed);  // again: another process may have prepared it meanwhile
   auto bases = known_bases(cache, plan, tracks, options.taps.calibration_views);
-  WorkerChoice choice = choose_workers(plan, teacher.forward_bytes(), tracks, options.workers);
+  WorkerChoice choice =
+      choose_workers(plan, teacher == nullptr ? 0 : teacher->forward_bytes(), tracks, options.workers);
   note(choice.sentence);
   Preparation preparation = preparation_of_cache(cache).value_or(Preparation{plan.hash()});
   return {std::move(images), std::move(plan),   std::move(map),        std::move(tracks),
           std::move(bases),  std::move(choice), std::move(preparation)};
 }
 
-std::optional<TeacherScore> check_once(const ExtractOptions& options, const Teacher& teacher, const Compared& all,
+std::optional<TeacherScore> check_once(const ExtractOptions& options, const Teacher* teacher, const Compared& all,
                                        const ViewMaker& views, const StopFlag& stop) {
-  if (is_checked(all.preparation, all.tracks.front())) return std::nullopt;
-  return checked_score(options, teacher, views, *all.images.index, all.map ? &*all.map : nullptr, all.choice.workers,
+  if (teacher == nullptr || is_checked(all.preparation, all.tracks.front())) return std::nullopt;
+  return checked_score(options, *teacher, views, *all.images.index, all.map ? &*all.map : nullptr, all.choice.workers,
                        stop);
 }
 
 }  // namespace
 
-void describe_preparation(const ExtractOptions& options, const Teacher& teacher, const StopFlag& stop) {
+void describe_preparation(const ExtractOptions& options, const Teacher* teacher, const StopFlag& stop) {
   const Compared all = compare_with_cache(options, teacher, stop);
   check_once(options, teacher, all,
              ViewMaker(options.folders(), all.images.index, options.plan.image_size, all.images.bad), stop);
   const PassRange passes{options.first_pass, options.passes};
-  for (const TrackInfo& track : all.tracks) {
+  const auto describe = [&](const std::string& what, const std::string& directory) {
     std::uint64_t present = 0;
-    for (const std::uint64_t shard : list_shard_numbers(fs::path(options.cache) / track.directory()))
+    for (const std::uint64_t shard : list_shard_numbers(fs::path(options.cache) / directory))
       present += shard / all.plan.shards_per_pass() >= passes.first &&
                  shard / all.plan.shards_per_pass() < passes.first + passes.count;
-    note(text("track: ", track.directory(), ", ", present, " of ",
-              std::uint64_t{all.plan.shards_per_pass()} * passes.count, " shards are there"));
-  }
+    note(text(what, directory, ", ", present, " of ", std::uint64_t{all.plan.shards_per_pass()} * passes.count,
+              " shards are there"));
+  };
+  if (all.tracks.empty()) describe("", "recipes");
+  for (const TrackInfo& track : all.tracks) describe("track: ", track.directory());
   note(size_words(all.plan, all.tracks, passes));
 }
 
-Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const StopFlag& stop) {
+Prepared prepare(const ExtractOptions& options, const Teacher* teacher, const StopFlag& stop) {
   const fs::path cache = options.cache;
   const PassRange passes{options.first_pass, options.passes};
   const auto is_prepared = [&] {
-    return missing_preparation(cache, teacher.outputs(), passes, options.index_depth).empty();
+    return missing_preparation(cache, outputs_of(teacher), passes, options.index_depth).empty();
   };
   std::optional<PrepareLock> lock;
   if (is_prepared())
@@ -192,8 +198,10 @@ Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const St
   const std::uint32_t workers = all.choice.workers;
   const ViewMaker views(options.folders(), images.index, options.plan.image_size, images.bad);
   const std::optional<TeacherScore> score = check_once(options, teacher, all, views, stop);
-  const ReadyTracks ready =
-      make_ready(teacher, views, plan, tracks, std::move(all.bases), options.taps.calibration_views, workers, stop);
+  ReadyTracks ready;
+  if (teacher != nullptr)
+    ready =
+        make_ready(*teacher, views, plan, tracks, std::move(all.bases), options.taps.calibration_views, workers, stop);
 
   remove_leftovers(cache, tracks);
   create_cache(cache, *images.index, plan);
@@ -204,6 +212,7 @@ Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const St
     write_track(cache, ready.tracks[t], ready.bases[t].get());
     all.preparation.add(tracks[t].directory(), passes);
   }
+  if (teacher == nullptr) all.preparation.add_recipes(passes);
   if (lock)
     write_preparation(cache,
                       all.preparation);  // without the lock nothing was added, and another process may be writing it

@@ -22,15 +22,15 @@ struct Prepared {
 };
 
 /// Prepares what the configuration still lacks, and compares the rest with it: pictures with the index, as
-/// options.verify_images says, and settings. `teacher`: of these options. Holds the cache's lock (lock.h) while
-/// preparing. Writes nothing until all checks have passed, the teacher is checked and the bases are computed; after a
-/// kill at any moment the same call resumes. A teacher is checked when none of its tracks is prepared yet; a basis is
-/// computed once. Throws Error, and Stopped once `stop` is set.
-Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const StopFlag& stop);
+/// options.verify_images says, and settings. `teacher`: of these options; null for the recipes alone. Holds the cache's
+/// lock (lock.h) while preparing. Writes nothing until all checks have passed, the teacher is checked and the bases are
+/// computed; after a kill at any moment the same call resumes. A teacher is checked when none of its tracks is prepared
+/// yet; a basis is computed once. Throws Error, and Stopped once `stop` is set.
+Prepared prepare(const ExtractOptions& options, const Teacher* teacher, const StopFlag& stop);
 
 /// Makes the same checks, the check of the teacher included, and prints tracks, sizes and memory; writes nothing, takes
 /// no lock and computes no basis. Throws as prepare() does.
-void describe_preparation(const ExtractOptions& options, const Teacher& teacher, const StopFlag& stop);
+void describe_preparation(const ExtractOptions& options, const Teacher* teacher, const StopFlag& stop);
 
 }  // namespace vitrine
 

@@ -23,7 +23,7 @@
 
 namespace vitrine {
 
-Extractor::Extractor(std::filesystem::path cache, const Plan& plan, const Teacher& teacher, const ViewMaker& views,
+Extractor::Extractor(std::filesystem::path cache, const Plan& plan, const Teacher* teacher, const ViewMaker& views,
                      ReadyTracks ready, ShardNotes notes, std::uint32_t workers)
     : cache_(std::move(cache)),
       plan_(plan),
@@ -105,14 +105,14 @@ class Extractor::Shard : public ShardWork {
       if (recorded_) recipes = marked(std::move(recipes), recorded_->left_out[g]);
       const std::optional<std::size_t> hashed = hashed_view(recipes, group);
       const auto views = static_cast<std::uint32_t>(recipes.size());
-      const std::vector<std::uint8_t> pictures =
-          extractor_.views_.group_or_mark(recipes, extractor_.teacher_.image_size());
+      const std::vector<std::uint8_t> pictures = extractor_.views_.group_or_mark(recipes, image_size());
       views_.picture_hashes[g] = hash_of_group(recipes, group, pictures);
       views_.left_out[g] = positions_left_out(recipes);
       // A view that has just been left out has nothing to compare.
       if (recorded_ && hashed == hashed_view(recipes, group))
         check_picture(recorded_->picture_hashes[g], views_.picture_hashes[g]);
-      std::vector<std::vector<float>> values = extractor_.teacher_.run(pictures, views, dropped);
+      std::vector<std::vector<float>> values;
+      if (extractor_.teacher_ != nullptr) values = extractor_.teacher_->run(pictures, views, dropped);
       for (std::size_t t = 0; t < drafts_.size(); ++t) {
         if (!drafts_[t]) continue;
         blank_left_out(recipes, values[t], extractor_.ready_.bases[t].get());
@@ -146,6 +146,8 @@ class Extractor::Shard : public ShardWork {
   }
 
  private:
+  // A teacher's too (Teacher::tracks).
+  int image_size() const { return static_cast<int>(plan_.options().image_size); }
   std::filesystem::path recipes_file() const { return extractor_.cache_ / "recipes" / shard_file_name(number()); }
 
   // Without the recipes it is unknown which of the existing targets are blank.
@@ -162,7 +164,7 @@ class Extractor::Shard : public ShardWork {
   // Before the targets: a reader that sees these sees which of them are blank.
   void publish_recipes() {
     const auto hash_of = [&](std::uint32_t group, std::span<const Recipe> recipes) {
-      return hash_of_group(recipes, group, extractor_.views_.group(recipes, extractor_.teacher_.image_size()));
+      return hash_of_group(recipes, group, extractor_.views_.group(recipes, image_size()));
     };
     MergedRecipes merged = merge_recipes(extractor_.cache_, plan_, key_, views_, hash_of);
     if (merged.to_list) listed_(0, *merged.to_list);
@@ -219,7 +221,7 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag&
     }
     made.views += shard.views();
     made.left_out += shard.views_left_out();
-    if (made.shards++ > 0 || missing.size() == 1) return;
+    if (made.shards++ > 0 || missing.size() == 1 || tracks.empty()) return;
     const double view_bytes = static_cast<double>(made.bytes) / static_cast<double>(made.views);
     note(text("at the first shard's ", human_bytes(view_bytes), " per view the missing shards will take ",
               human_bytes(view_bytes * static_cast<double>(total - done))));

@@ -20,16 +20,17 @@
 
 namespace vitrine {
 
-/// Makes shards. The bytes of a shard do not depend on `workers`, on other shards or on when it is made. If `views`
-/// skips unreadable pictures, the views that need them are marked in the recipes and have blank targets
-/// (left_out_views.h); existing recipes are replaced by ones with more marks before new targets are published.
+/// Makes shards of recipes and tracks. The bytes of a shard do not depend on `workers`, on other shards or on when it
+/// is made. If `views` skips unreadable pictures, the views that need them are marked in the recipes and have blank
+/// targets (left_out_views.h); existing recipes are replaced by ones with more marks before new targets are published.
 class Extractor {
  public:
   static constexpr std::chrono::seconds kFinishWithin{5};  ///< a batch system kills half a minute after its signal
 
-  /// References must outlive the extractor. `ready`: the teacher's tracks, in its order, as created in the cache
-  /// (create_cache, create_track, basis.h5). `notes`: stored in every shard, together with its quantisation error.
-  Extractor(std::filesystem::path cache, const Plan& plan, const Teacher& teacher, const ViewMaker& views,
+  /// References must outlive the extractor. `teacher`: null for the recipes alone. `ready`: the teacher's tracks, in
+  /// its order, as created in the cache (create_cache, create_track, basis.h5). `notes`: stored in every shard,
+  /// together with its quantisation error.
+  Extractor(std::filesystem::path cache, const Plan& plan, const Teacher* teacher, const ViewMaker& views,
             ReadyTracks ready, ShardNotes notes, std::uint32_t workers);
 
   struct Made {
@@ -57,7 +58,7 @@ class Extractor {
 
   std::filesystem::path cache_;
   const Plan& plan_;
-  const Teacher& teacher_;
+  const Teacher* teacher_;
   const ViewMaker& views_;
   ReadyTracks ready_;
   std::vector<GroupEncoder> encoders_;  // of each track

@@ -24,9 +24,10 @@ namespace {
 namespace fs = std::filesystem;
 
 // The teacher's tracks as in the cache.
-ReadyTracks prepared_tracks(const Cache& cache, const Teacher& teacher, std::uint32_t calibration_views) {
+ReadyTracks prepared_tracks(const Cache& cache, const Teacher* teacher, std::uint32_t calibration_views) {
   ReadyTracks out;
-  for (const TrackInfo& output : teacher.outputs()) {
+  if (teacher == nullptr) return out;
+  for (const TrackInfo& output : teacher->outputs()) {
     const std::string directory = output.directory();
     const TrackInfo& track = cache.track(output.name(), directory.substr(0, directory.find('/')));
     out.bases.push_back(load_basis(cache.directory(), track));
@@ -53,7 +54,7 @@ void merge_all_lists(const Plan& plan, const ExtractOptions& options, const std:
 
 }  // namespace
 
-RunResult run_part(const ExtractOptions& options, const std::string& part, const Teacher& teacher, RunStart start,
+RunResult run_part(const ExtractOptions& options, const std::string& part, const Teacher* teacher, RunStart start,
                    const StopFlag& stop) {
   const Cache cache(options.cache);
   const Plan& plan = cache.plan();
@@ -61,7 +62,8 @@ RunResult run_part(const ExtractOptions& options, const std::string& part, const
   ReadyTracks ready = prepared_tracks(cache, teacher, options.taps.calibration_views);
   const std::vector<TrackInfo> tracks = ready.tracks;
   if (!start.workers) {
-    const WorkerChoice choice = choose_workers(plan, teacher.forward_bytes(), tracks, options.workers);
+    const double forward_bytes = teacher == nullptr ? 0 : teacher->forward_bytes();
+    const WorkerChoice choice = choose_workers(plan, forward_bytes, tracks, options.workers);
     note(choice.sentence);
     start.workers = choice.workers;
   }
@@ -82,7 +84,8 @@ RunResult run_part(const ExtractOptions& options, const std::string& part, const
     remove_abandoned(directory.parent_path());  // the teacher's
     remove_abandoned(directory);
   }
-  const ShardNotes notes{teacher.outputs().front().made_with};
+  ShardNotes notes;
+  if (teacher != nullptr) notes.made_with = teacher->outputs().front().made_with;
   const Extractor extractor(options.cache, plan, teacher, views, std::move(ready), notes, *start.workers);
   RunResult result{extractor.run(shards, stop), tracks};
   if (!result.made.stopped) merge_all_lists(plan, options, part, result.made, stop);

@@ -32,9 +32,10 @@ struct RunResult {
 /// Makes the missing shards of `part` ("i/n"). Reads index.h5, plan.json, the tracks' track.json and basis.h5,
 /// left_out.tsv, and the recipes of its own shards; lists directories, and opens no shard of another part. Writes its
 /// shards and recipes, its own list in each directory (Manifest in shard_directory.h), lines of left_out.tsv, and
-/// shards.json when all parts are complete. `teacher`: of these options, already compared with the cache (compare.h).
+/// shards.json when all parts are complete. `teacher`: of these options, already compared with the cache (compare.h);
+/// null for the recipes alone.
 /// Throws Error, also when a track of the teacher is not in the cache; files already published stay.
-RunResult run_part(const ExtractOptions& options, const std::string& part, const Teacher& teacher, RunStart start,
+RunResult run_part(const ExtractOptions& options, const std::string& part, const Teacher* teacher, RunStart start,
                    const StopFlag& stop);
 
 }  // namespace vitrine

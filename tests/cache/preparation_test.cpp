@@ -58,6 +58,23 @@ TEST_CASE("passes are covered when one range holds all of them") {
   CHECK_FALSE(made.covers("vit.0123abcd/features.11", {0, 4}));
 }
 
+TEST_CASE("recipes are prepared with each track, or alone") {
+  Preparation made = sample();
+  CHECK((made.recipe_passes() == std::vector<PassRange>{{0, 4}}));
+  CHECK_FALSE(has(made.json(), "recipes"));
+  made.add_recipes({4, 2});
+  made.add_recipes({8, 1});
+  CHECK((made.recipes == std::vector<PassRange>{{4, 2}, {8, 1}}));
+  CHECK((made.recipe_passes() == std::vector<PassRange>{{0, 6}, {8, 1}}));
+  CHECK(made.covers_recipes({3, 2}));
+  CHECK_FALSE(made.covers_recipes({5, 2}));
+  CHECK_FALSE(made.covers("vit.0123abcd/logits", {3, 2}));
+  CHECK(Preparation::from_json(made.json(), "here") == made);
+  CHECK_FALSE(Preparation{kPlan}.covers_recipes({0, 1}));
+  const TemporaryDirectory directory;
+  CHECK(shard_progress(directory.path(), made, 3).front().wanted == 21);
+}
+
 TEST_CASE("damaged, newer and foreign prepared.json are distinguished") {
   const std::string good = sample().json();
   const auto with = [&](const std::string& what, const std::string& instead) {

@@ -173,7 +173,7 @@ TEST_CASE("a stop within a large shard drops it after the group in work, and the
   missed->on_new([&](const LeftOut&) { stop = true; });
   const ViewMaker views(fixture.images, cache.index_ptr(), options.plan.image_size, missed, {1});
   ReadyTracks ready = make_ready(teacher, views, cache.plan(), teacher.tracks(cache.plan()), {nullptr}, 1024, 1);
-  const Extractor extractor(cache.directory(), cache.plan(), teacher, views, std::move(ready), {}, 1);
+  const Extractor extractor(cache.directory(), cache.plan(), &teacher, views, std::move(ready), {}, 1);
   const Extractor::Made made = extractor.run(shards, stop, std::chrono::seconds(0));
   CHECK(made.stopped);
   CHECK(made.shards == 0);

@@ -21,6 +21,7 @@
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
+using vitrine::testing::executable;
 using vitrine::testing::ExtractFixture;
 using vitrine::testing::Files;
 using vitrine::testing::has;
@@ -90,6 +91,51 @@ TEST_CASE("preparing twice equals preparing once, and a run after it makes the s
   CHECK(made.exit_code == 0);
   CHECK_FALSE(computes(made));
   CHECK((fixture.files("cache") == fixture.files("whole")));
+}
+
+TEST_CASE("recipes are made without a teacher, and are those that an extraction makes, which continues with them") {
+  const ExtractFixture fixture;
+  const std::string no_teacher = "teacher.weights=" + (fixture.root / "none.safetensors").string();
+  const auto recipes = [&](const char* cache, const std::string& how = "", const std::string& passes = "2") {
+    return run(fixture.command(cache, {no_teacher, "passes=" + passes}) + " --recipes" + how);
+  };
+  const auto inspected = [&](const char* how, const char* cache) {
+    return run(text("'", executable("vitrine-cache"), "' ", how, " '", (fixture.root / cache).string(), "'"));
+  };
+  const CommandResult dry = recipes("alone", " --dry-run");
+  CAPTURE(dry.output);
+  CHECK(dry.exit_code == 0);
+  CHECK(has(dry.output, "recipes, 0 of 4 shards are there"));
+  CHECK_FALSE(std::filesystem::exists(fixture.root / "alone"));
+
+  CHECK(recipes("alone", " --part 2/2").exit_code == 2);
+  REQUIRE(recipes("alone", " --prepare").exit_code == 0);
+  CHECK(has(inspected("verify", "alone").output, "no track: no damage, but passes are incomplete"));
+  const CommandResult first = recipes("alone", " --part 2/2");
+  CAPTURE(first.output);
+  REQUIRE(first.exit_code == 0);
+  CHECK(has(inspected("info", "alone").output, "2 of 4 files"));
+  const CommandResult unprepared = recipes("alone", " --part 2/2", "3");
+  CHECK(unprepared.exit_code == 2);
+  CHECK(has(unprepared.output, "passes 0 to 2 of recipes are not all prepared"));
+  const CommandResult rest = recipes("alone");
+  CAPTURE(rest.output);
+  REQUIRE(rest.exit_code == 0);
+  CHECK(has(rest.output, "2 new shards"));
+  CHECK_FALSE(computes(rest));
+  CHECK(has(inspected("info", "alone").output, "tracks: none"));
+  CHECK(has(inspected("verify", "alone").output, "no track: all is well"));
+  const Files made = fixture.files("alone");
+  const std::string first_shard = identities(fixture, "alone").at("recipes/00000.h5");
+  CHECK(recipes("alone").exit_code == 0);
+  CHECK((fixture.files("alone") == made));
+
+  REQUIRE(fixture.extract("whole").exit_code == 0);
+  REQUIRE(fixture.extract("alone").exit_code == 0);
+  Files whole = fixture.files("whole"), continued = fixture.files("alone");
+  CHECK(whole.erase("prepared.json") + continued.erase("prepared.json") == 2);
+  CHECK((whole == continued));
+  CHECK(identities(fixture, "alone").at("recipes/00000.h5") == first_shard);
 }
 
 TEST_CASE("a preparation killed anywhere leaves complete files and no prepared.json, and can be repeated") {

@@ -263,8 +263,18 @@ TEST_CASE("bench extract adds up its stages, and compares each with the peer's")
     CHECK(has(result.output, line));
   CHECK_FALSE(has(result.output, "OpenVINO, FP32"));
 
+  const CommandResult swept = bench(command + "/nowhere/python' --micro-batch 4 32");
+  CAPTURE(swept.output);
+  CHECK(swept.exit_code == 0);
+  for (const char* line : {"micro-batches of 4,", "micro-batches of 32,", "\nmicro-batch 4 ", "\nmicro-batch 32 "})
+    CHECK(has(swept.output, line));
+  const CommandResult refused = bench(command + "/nowhere/python' --micro-batch 24");
+  CHECK(refused.exit_code == 2);
+  CHECK(has(refused.output, "--micro-batch 24 is not allowed; expected 1, 2, 4, 8, 16 or a multiple of 32"));
+
   const CommandResult alone = bench(command + "/nowhere/python'");
   CHECK(alone.exit_code == 0);
+  CHECK_FALSE(has(alone.output, "by micro-batch"));
   CHECK(has(alone.output, "sum of the stages"));
   CHECK_FALSE(has(alone.output, "timm"));
 }

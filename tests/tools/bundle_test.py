@@ -102,6 +102,15 @@ image_size = 224
     check(out["images"] == 7 and len(out["tracks"]) == 2, out)
 
 
+def peers(folder, vitrine, variables):
+    """The other runtimes run, of whose Python programs the sources are out of sight."""
+    out = succeed([vitrine, "bench", "inference", "resnet18", "--width", "8", "--size", "32", "--classes", "3", "--precision", "fp32",
+                   "--peers", "torchvision", "onnxruntime", "--rounds", "1", "--seconds", "0", "--batches", "1", "--threads", "1", "--json",
+                   "--python", PYTHON], folder, **variables)
+    figures = json.loads(out[out.index("{"):])["networks"][0]["figures"]
+    check(len(figures) == 3 and not any("failed" in each for each in figures), figures)
+
+
 def complaints(folder, vitrine):
     """One sentence each, exit code 2, for what is missing on the other machine."""
     def complain(words, **variables):
@@ -151,6 +160,7 @@ def main():
         if shutil.which("dpkg"):  # other systems' packages state none
             check({"vitrine", "zlib1g", "libgcc-s1"} <= licences, licences)
         work(folder, vitrine, {"PYTHON": PYTHON})
+        peers(folder, vitrine, {"PYTHON": PYTHON})
         torch = next(PYTHON.parent.parent.glob("lib/python3*/site-packages/torch"))
         for variable in (torch, torch / "lib"):  # without any Python
             succeed([vitrine, "cache", "verify", "cache"], folder, PYTHON="no-such-python", VITRINE_TORCH=variable)

@@ -117,6 +117,13 @@ def test_programs(prefix):
         check(all(str(BUILD) not in place and place.startswith("$ORIGIN/../lib") for place in places), (path, places))
     out = run(prefix / "bin/vitrine", "cache", "verify", GOLDEN)
     check("all is well" in out, out)
+    # It tells where its script is.
+    peer = prefix.parent / "peer"
+    peer.write_text('#!/bin/sh\nwhile read -r line; do printf \'{"error": "%s"}\\n\' "$1"; done\n')
+    peer.chmod(0o755)
+    out = run(prefix / "bin/vitrine", "bench", "inference", "resnet18", "--width", "8", "--size", "32", "--classes", "3", "--precision",
+              "fp32", "--peers", "openvino", "--rounds", "1", "--seconds", "0", "--batches", "1", "--threads", "1", "--python", peer)
+    check(str(prefix.resolve() / "share/vitrine/peers/inference_peer.py") in out, out)
     completion = prefix / "share/bash-completion/completions/vitrine"
     check("complete" in completion.read_text() and (prefix / "share/zsh/site-functions/_vitrine").stat().st_size > 0)
     run("bash", "-n", completion)

@@ -12,7 +12,7 @@ import tempfile
 import numpy as np
 import torch
 import torchvision
-from python_views_test import extract
+from python_views_test import draw_images
 from reader_support import BIN, check, equal_bits, limited, raises
 from vitrine_cache import Cache, VitrineDataset, Views, Writer, loader, losses, native, normalised, writer
 
@@ -290,7 +290,7 @@ def test_refusals(cache, out):
 
 
 def test_training(folder):
-    """Both trainers learn from a ConvNet's logits and features that Python added to a cache of a ViT."""
+    """Both trainers learn from a ConvNet's logits and features that Python added to recipes which no teacher was needed for."""
     torch.manual_seed(2)
     teacher = torchvision.models.resnet18(num_classes=3).eval()
     torch.save(teacher.state_dict(), folder / "net.pth")
@@ -339,7 +339,17 @@ def main():
         check("all is well" in report and os.listdir(out / "cache/small.5e5e5e5e/logits"), report)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        extract(folder)
+        draw_images(folder / "images")
+        (folder / "extract.toml").write_text(f"""images = '{folder}/images'
+cache = '{folder}/cache'
+passes = 2
+[plan]
+group = 8
+shard_groups = 1
+image_size = 32
+""")
+        run = subprocess.run([BIN / "vitrine-extract", folder / "extract.toml", "--recipes"], capture_output=True, text=True)
+        check(run.returncode == 0, run.stderr)
         test_training(folder)
     print("what Python writes: as C++ does")
     return 0

@@ -209,6 +209,10 @@ def test_encodings():
 def test_int8_peer():
     """vitrine-bench runs 8-bit files in ONNX Runtime as DEPLOY.md says."""
     class Options:
+        @staticmethod
+        def get_providers():
+            return ["CPUExecutionProvider"]
+
         def __init__(self):
             self.entries = {}
 
@@ -222,13 +226,35 @@ def test_int8_peer():
     peer = importlib.util.module_from_spec(spec)
     with unittest.mock.patch.dict(sys.modules, onnxruntime=runtime):
         spec.loader.exec_module(peer)
-        entries = {precision: peer.OnnxNetwork({"threads": 1, "onnx": "x.onnx", "precision": precision}).session.entries
+        entries = {precision: peer.OnnxNetwork({"threads": 1, "onnx": "x.onnx", "precision": precision, "device": "cpu"}).session.entries
                    for precision in ("fp32", "int8")}
     check(entries == {"fp32": {}, "int8": {"session.x64quantprecision": "1"}}, entries)
 
 
+def test_peers_on_gpu():
+    """On a GPU a peer that has none says so, and does not answer from the CPU."""
+    path = TOOLS / "commands/bench/peers/inference_peer.py"
+    spec = importlib.util.spec_from_file_location("inference_peer", path)
+    peer = importlib.util.module_from_spec(spec)
+    torch = types.SimpleNamespace(__version__="2.0", device=lambda name: types.SimpleNamespace(type=name.split(":")[0]),
+                                  cuda=types.SimpleNamespace(is_available=lambda: False))
+    runtime = types.SimpleNamespace(get_available_providers=lambda: ["CPUExecutionProvider"])
+    said = {}
+    with unittest.mock.patch.dict(sys.modules, onnxruntime=runtime, torch=torch):
+        spec.loader.exec_module(peer)
+        for name in ("torchvision", "torch.compile", "onnxruntime", "openvino"):
+            try:
+                peer.load({"runtime": name, "precision": "fp32", "device": "cuda:0", "threads": 1, "onnx": "x.onnx"})
+            except peer.Unavailable as error:
+                said[name] = str(error)
+    check(said == {"torchvision": "its torch 2.0 finds no GPU", "torch.compile": "its torch 2.0 finds no GPU",
+                   "onnxruntime": "unavailable: this onnxruntime has no CUDA",
+                   "openvino": "unavailable: OpenVINO does not run on an NVIDIA GPU"}, said)
+
+
 def main():
     test_table()
+    test_peers_on_gpu()
     test_encodings()
     test_int8_peer()
     for test in (test_build, test_jobs, test_packages, test_environment):

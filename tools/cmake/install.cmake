@@ -44,6 +44,8 @@ install(CODE "foreach(shell bash zsh)
   file(MAKE_DIRECTORY \${folder})
   execute_process(COMMAND \"$<TARGET_FILE:vitrine>\" completion \${shell} OUTPUT_FILE \${folder}\${name} COMMAND_ERROR_IS_FATAL ANY)
 endforeach()" COMPONENT programs)
+install(DIRECTORY tools/commands/bench/peers DESTINATION ${CMAKE_INSTALL_DATADIR}/vitrine COMPONENT programs
+        FILES_MATCHING PATTERN "*.py" PATTERN __pycache__ EXCLUDE)
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs)
 install(DIRECTORY common extract train tools DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs
         FILES_MATCHING PATTERN "*.md" PATTERN tools/python/vitrine_cache EXCLUDE)

@@ -109,7 +109,9 @@ std::string extract_command(const std::string& config, const fs::path& cache, co
   }
   std::string command = text("vitrine-extract ", config, " --set ", shell_word("cache=" + cache.string()),
                              " --set first_pass=", run.first, " --set passes=", run.count);
-  if (!run.directories.empty())
+  if (run.directories.empty())
+    command += " --recipes";
+  else
     command +=
         text(" --set taps.logits=", logits ? "true" : "false", " --set taps.embedding=", embedding ? "true" : "false",
              " --set 'taps.features=[", features, "]' --set 'taps.attention=[", attention, "]'");
@@ -208,8 +210,11 @@ class Filler {
 
 }  // namespace
 
-std::string prepare_command(const fs::path& cache) {
-  return text("vitrine-extract CONFIG.toml --set ", shell_word("cache=" + cache.string()), " --prepare");
+std::string prepare_command(const fs::path& cache, const std::vector<TrackInfo>& tracks) {
+  const bool extracted =
+      std::ranges::any_of(tracks, [](const TrackInfo& track) { return !is_recoded(track) && !is_of_a_writer(track); });
+  return text("vitrine-extract CONFIG.toml --set ", shell_word("cache=" + cache.string()), " --prepare",
+              extracted ? "" : " --recipes");
 }
 
 std::string write_again(const std::string& directory) {

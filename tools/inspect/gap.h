@@ -33,8 +33,8 @@ GapFilling fill_gaps(const std::filesystem::path& cache, const Plan& plan, const
 /// What to do for a track that vitrine_cache.Writer made.
 std::string write_again(const std::string& directory);
 
-/// The command that restores prepared.json and keeps the shards.
-std::string prepare_command(const std::filesystem::path& cache);
+/// The command that restores prepared.json and keeps the shards. `tracks`: as in fill_gaps().
+std::string prepare_command(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks);
 
 }  // namespace vitrine
 

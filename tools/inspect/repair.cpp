@@ -141,10 +141,11 @@ RepairPlan plan_repair(const fs::path& directory, const VerifyReport& report) {
   // This version has no command for tracks that it does not know.
   std::vector<Gap> known = plan.gaps;
   std::erase_if(known, [&](const Gap& gap) { return sorted.unread.contains(below(gap.directory, "track.json")); });
-  GapFilling filling = fill_gaps(directory, cache.plan(), all_tracks(cache, plan.restore), known);
+  const std::vector<TrackInfo> tracks = all_tracks(cache, plan.restore);
+  GapFilling filling = fill_gaps(directory, cache.plan(), tracks, known);
   plan.commands = std::move(filling.commands);
   plan.rewritten = std::move(filling.rewritten);
-  if (prepare) plan.commands.insert(plan.commands.begin(), prepare_command(directory));
+  if (prepare) plan.commands.insert(plan.commands.begin(), prepare_command(directory, tracks));
   return plan;
 }
 

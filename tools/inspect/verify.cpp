@@ -352,6 +352,7 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   CacheListing listing(directory, opened, report, findings);
   listing.add_directory(directory / "recipes", nullptr);
   for (const fs::path& track : tracks) listing.add_track(track);
+  report.tracks = tracks.size();
   listing.add_absent(options.tracks);
   std::ranges::sort(report.incomplete, {}, [](const IncompletePass& one) {
     return std::tuple(one.directory != "recipes", one.directory, one.pass);  // recipes first

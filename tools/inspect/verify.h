@@ -35,6 +35,7 @@ struct VerifyReport {
   std::vector<Finding> findings;  ///< ascending, without duplicates
   std::vector<IncompletePass> incomplete;  ///< ascending by directory and pass; none when the plan cannot be read
   std::uint64_t files = 0, bytes = 0;      ///< checked, of every kind
+  std::uint64_t tracks = 0;                ///< looked at; none where only the recipes are there
   std::uint64_t groups = 0;                ///< of tracks, decoded
   std::uint64_t pictures = 0;              ///< rendered again from images
   std::uint64_t lost = 0;                  ///< pictures not rendered: left_out.tsv names their images, which are lost

@@ -19,8 +19,8 @@ bool was_prepared(const fs::path& directory) {
 
 bool fits_plan(const Preparation& preparation, const Plan& plan) {
   const std::uint64_t most = (kMaxShardNumber + 1) / plan.shards_per_pass();  // passes
-  return std::ranges::all_of(preparation.tracks,
-                             [&](const PreparedTrack& track) { return track.passes.back().past() <= most; });
+  const std::vector<PassRange> passes = preparation.recipe_passes();          // of all tracks too
+  return passes.empty() || passes.back().past() <= most;
 }
 
 }  // namespace
@@ -48,14 +48,9 @@ std::optional<Preparation> check_preparation(const fs::path& directory, const Ca
 }
 
 std::vector<PassRange> prepared_passes(const Preparation& preparation, const std::string& directory) {
-  if (directory != "recipes") {
-    const PreparedTrack* track = preparation.find(directory);
-    return track == nullptr ? std::vector<PassRange>() : track->passes;
-  }
-  Preparation all;
-  for (const PreparedTrack& track : preparation.tracks)
-    for (const PassRange& range : track.passes) all.add(directory, range);
-  return all.tracks.empty() ? std::vector<PassRange>() : all.tracks[0].passes;
+  if (directory == "recipes") return preparation.recipe_passes();
+  const PreparedTrack* track = preparation.find(directory);
+  return track == nullptr ? std::vector<PassRange>() : track->passes;
 }
 
 }  // namespace vitrine

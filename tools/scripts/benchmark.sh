@@ -11,8 +11,11 @@
 #             its views are otherwise those of the cache's plan
 # --runs      output directory of the runs; default: runs/benchmark
 # --jobs      networks trained at once; default: 1
+#
+# The programs are in VITRINE_BIN, by default build/bin; the table is made by PYTHON, by default .venv/bin/python.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
+bin=${VITRINE_BIN:-$root/build/bin} python=${PYTHON:-$root/.venv/bin/python}
 usage() { sed -n '2,/^set /p' "$0" | grep '^#' | cut -c3- >&2; exit 2; }
 
 runs=runs/benchmark jobs=1 original=() config='' networks=() both=()
@@ -37,7 +40,7 @@ train() {  # NAME ARCH SETTINGS...
   local name=$1 arch=$2
   shift 2
   [ -f "$runs/$name/summary.json" ] && return
-  "$root/build/bin/vitrine-train" "$config" "${both[@]}" --set "model.arch=$arch" --set "output=$runs/$name" "$@" >>"$runs/$name.log" 2>&1 || {
+  "$bin/vitrine-train" "$config" "${both[@]}" --set "model.arch=$arch" --set "output=$runs/$name" "$@" >>"$runs/$name.log" 2>&1 || {
     tail -n 5 "$runs/$name.log" >&2
     echo "benchmark.sh: $name failed; all of its output is in $runs/$name.log" >&2
     return 2
@@ -56,4 +59,4 @@ for arch in "${networks[@]}"; do
 done
 while [ "$running" -gt 0 ]; do wait_one; done
 [ "$failed" = 0 ] || exit "$failed"
-"$root/.venv/bin/python" "$root/tools/scripts/benchmark_table.py" "$runs" "${networks[@]}"
+"$python" "$root/tools/scripts/benchmark_table.py" "$runs" "${networks[@]}"

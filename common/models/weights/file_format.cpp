@@ -94,7 +94,7 @@ ForeignFormat foreign_format(std::span<const std::byte> bytes) {
   // ONNX protobuf: field 1 (ir_version, a small number), then field 2 (producer name).
   if (whole.size() > 12 && whole[0] == 8 && whole[1] > 0 && whole[1] < 32 && whole[2] == 0x12 && whole[3] > 0 &&
       is_text(whole.substr(4, std::min<std::size_t>(static_cast<std::size_t>(whole[3]), 8))))
-    return {"is an ONNX model", kOtherRuntime};
+    return {kOnnxWords, kOtherRuntime};
   if (at(0, "\x1f\x8b"sv) || at(0, "\x28\xb5\x2f\xfd"sv) || at(0, "\xfd\x37zXZ"sv) || at(257, "ustar"sv))
     return {"is an archive", "unpack it and give the .safetensors file in it"};
   return text_file(whole);

@@ -14,6 +14,9 @@ struct ForeignFormat {
   std::string remedy;  ///< "run git lfs pull in its directory"
 };
 
+/// ForeignFormat::what of an ONNX model.
+inline constexpr const char* kOnnxWords = "is an ONNX model";
+
 /// Detects by the first bytes: an empty file, a Git LFS pointer, a web page or other text, PyTorch's zip and pickle
 /// files, TorchScript, other archives, HDF5 (Keras), ONNX, GGUF, TFLite, NumPy, the index of a sharded model. Returns
 /// an empty result for a file that starts like safetensors (a length below 2^32, then a brace). `bytes`: the whole

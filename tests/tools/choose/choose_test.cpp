@@ -57,6 +57,7 @@ TEST_CASE("choose: the students that can pay are trained, drawn, and one is chos
     CHECK(student.at("test_top1").get<double>() == doctest::Approx(summary.at("top1").get<double>()));
     best = std::max(best, student.at("score").get<double>());
   }
+  CHECK(json.at("measured_on").is_null());  // an old table
   CHECK(json.at("score") == "best top-1 on the validation images");
   CHECK(has(result.output, "best top-1 on the validation images  top-1 on the test images"));
   for (const auto& student : json.at("students"))
@@ -90,12 +91,28 @@ TEST_CASE("choose: tiny students are measured on this machine into a table that 
   const std::string table = read_whole(csv);
   CHECK(std::ranges::count(table, '\n') == 5);
   CHECK(has(table, "\nresnet18,4,32,"));
+  CHECK(has(measured.output, "measuring 4 networks, 0 s each: vitrine, fp32, 1 thread of "));
+  CHECK(has(table, ",vitrine,1,fp32\n"));
   const CommandResult dry =
       run("'" + executable("vitrine-choose") + "' --dry-run --latency 1000s --on '" + csv.string() + "'");
   CAPTURE(dry.output);
   CHECK(dry.exit_code == 0);
+  CHECK(has(dry.output, "measured: vitrine, fp32, 1 thread of "));
   CHECK(has(dry.output, "resnet18-w8-64"));
   CHECK(has(dry.output, "is trained"));
+}
+
+TEST_CASE("choose: by default two widths and sizes up to the training's are measured, and the record has them") {
+  const Choice fixture;
+  const CommandResult result = fixture.choose("--latency 0.000001ms --depths 18 --classes 3 --seconds 0 --threads 1");
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 2);
+  CHECK(has(result.output, "no candidate is that quick, the quickest takes "));
+  CHECK(has(result.output, "measuring 2 networks"));
+  for (const char* name : {"resnet18-32", "resnet18-w32-32"}) CHECK(has(result.output, name));
+  const auto request = nlohmann::json::parse(read_whole(fixture.out / "choose.json")).at("request");
+  CHECK(request.at("sizes").get<std::vector<int>>() == std::vector{32});
+  CHECK(request.at("widths").get<std::vector<int>>() == std::vector{32, 64});
 }
 
 TEST_CASE("choose: what cannot be is refused in one sentence, and nothing is written") {

@@ -63,8 +63,9 @@ TEST_CASE("choose: candidates are all combinations, with names of their own") {
 TEST_CASE("choose: a table is read as it was written, and a damaged one is refused with its line") {
   std::vector<CandidateCost> costs = {cost(18, 0.1 / 3, 1'814'073'344, 11'689'512), cost(50, 0.02, 5, 6)};
   costs[1].candidate.width = 32;
-  const std::string csv = cost_csv(costs);
-  const std::vector<CandidateCost> read = parse_cost_csv(csv, "t.csv");
+  const std::string csv = cost_csv({{"Chip, 8 cores", "onnxruntime", 2, "fp32"}, costs});
+  const auto [on, read] = parse_cost_csv(csv, "t.csv");
+  CHECK(on.describe() == "onnxruntime, fp32, 2 threads of Chip  8 cores");
   REQUIRE(read.size() == 2);
   for (std::size_t i = 0; i < read.size(); ++i) {
     CHECK(read[i].candidate == costs[i].candidate);
@@ -72,16 +73,35 @@ TEST_CASE("choose: a table is read as it was written, and a damaged one is refus
     CHECK(read[i].multiply_adds == costs[i].multiply_adds);
     CHECK(read[i].parameters == costs[i].parameters);
   }
-  const std::string header = csv.substr(0, csv.find('\n') + 1);
+  const std::string whole = csv.substr(0, csv.find('\n') + 1),
+                    header = "arch,width,size,latency_ms,multiply_adds,parameters\n";
+  const CostTable unknown = parse_cost_csv(header + "resnet18,64,224,5,10,10\n", "t.csv");
+  CHECK(unknown.costs.size() == 1);
+  CHECK(unknown.on == MeasuredOn{});
   const auto refused = [&](const std::string& damaged) {
     return message_of([&] { parse_cost_csv(damaged, "t.csv"); });
   };
   CHECK(refused("a,b\n").starts_with("t.csv: line 1 is not \"arch,width,"));
-  CHECK(refused(header).starts_with("t.csv: holds no candidate"));
+  CHECK(refused(whole).starts_with("t.csv: holds no candidate"));
   for (const char* row : {"resnet18,64,224,5,10", "vit,64,224,5,10,10", "resnet18,64,224,-5,10,10",
                           "resnet18,64,224,nan,10,10", "resnet18,64,224,5,10,10,7", "resnet18,64,224,5 ms,10,10"})
     CHECK(refused(header + row + "\n").starts_with("t.csv: line 2 is not arch,"));
-  CHECK(refused(csv + "resnet18,64,224,5,10,10\n").starts_with("t.csv: line 4 repeats resnet18-224"));
+  for (const char* row : {"resnet18,64,224,5,10,10", "resnet18,64,224,5,10,10,,vitrine,2,fp32",
+                          "resnet18,64,224,5,10,10,Chip,vitrine,two,fp32"})
+    CHECK(refused(whole + row + "\n").starts_with("t.csv: line 2 is not arch,"));
+  CHECK(refused(csv + "resnet18,64,224,5,10,10,Chip  8 cores,onnxruntime,2,fp32\n")
+            .starts_with("t.csv: line 4 repeats resnet18-224"));
+  CHECK(refused(csv + "resnet34,64,224,5,10,10,Chip  8 cores,onnxruntime,4,fp32\n")
+            .starts_with("t.csv: line 4 was measured on onnxruntime, fp32, 4 threads"));
+}
+
+TEST_CASE("choose: the usual sizes are the training's and smaller ones") {
+  using Sizes = std::vector<std::uint32_t>;
+  CHECK(usual_sizes(224) == Sizes{128, 160, 224});
+  CHECK(usual_sizes(384) == Sizes{224, 288, 384});
+  CHECK(usual_sizes(96) == Sizes{64, 96});
+  CHECK(usual_sizes(32) == Sizes{32});
+  CHECK(usual_sizes(20) == Sizes{20});
 }
 
 TEST_CASE("choose: durations are milliseconds unless they say seconds") {

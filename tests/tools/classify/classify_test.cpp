@@ -18,6 +18,7 @@
 #include "tools/commands/classify/classifier.h"
 #include "tools/commands/classify/pictures.h"
 #include "tools/commands/export/formats.h"
+#include "tools/commands/export/onnx/model.h"
 #include "train/evaluation/evaluate.h"
 #include "train/run_files/run_files.h"
 
@@ -126,6 +127,44 @@ TEST_CASE("a picture's guesses do not depend on the pictures beside it") {
   }
 }
 
+TEST_CASE("an ONNX export says what the student says, whichever input it takes, and explains nothing") {
+  const Gallery gallery;
+  const StoredStudent student = read_student(gallery.student);
+  write_onnx(student, {}, gallery.root / "student.onnx");
+  write_onnx(student, {.input = GraphInput::kUint8, .batch = 4}, gallery.root / "bytes.onnx");
+  const std::vector<nlohmann::json> expected = gallery.json_of("student.safetensors pictures");
+  REQUIRE(expected.size() == 6);
+  for (const char* file : {"student.onnx", "bytes.onnx"}) {
+    CAPTURE(file);
+    const std::vector<nlohmann::json> found = gallery.json_of(text(file, " pictures"));
+    REQUIRE(found.size() == expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const nlohmann::json &one = found[i]["top"][0], &other = expected[i]["top"][0];
+      CHECK(one["class"] == other["class"]);
+      CHECK(one["probability"].get<double>() == doctest::Approx(other["probability"].get<double>()).epsilon(1e-4));
+    }
+  }
+  for (const auto& [words, sentence] :
+       {std::pair{"student.onnx pictures --explain out", "--explain follows gradients"},
+        {"student.onnx pictures --precision bf16", "student.onnx: an ONNX file is computed on the CPU in fp32"}}) {
+    const CommandResult result = gallery.classify(words);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 2);
+    CHECK(has(result.output, sentence));
+  }
+  OnnxModel model = read_onnx(gallery.root / "student.onnx");
+  model.metadata["vitrine.quantisation"] = "{}";
+  write_onnx(model, gallery.root / "student.onnx");
+  CHECK(has(gallery.classify("student.onnx pictures").output, "student.onnx: is in 8 bits"));
+  model.metadata.erase("vitrine.quantisation");
+  model.nodes.front().inputs.front() = "nothing";
+  write_onnx(model, gallery.root / "student.onnx");
+  const CommandResult broken = gallery.classify("student.onnx pictures");
+  CAPTURE(broken.output);
+  CHECK(broken.exit_code == 4);
+  CHECK(has(broken.output, "student.onnx: a node of its graph lacks an input"));
+}
+
 TEST_CASE("unreadable pictures are named and counted, the others classified, and the exit code is 1") {
   const Gallery gallery;
   const std::string jpeg = read_whole(gallery.pictures / "left/a.jpg");
@@ -166,7 +205,7 @@ TEST_CASE("an explanation is the crop with the Grad-CAM of the likeliest class o
   Classifier classifier(read_student(gallery.student), at::kCPU, "");
   const std::filesystem::path picture = gallery.pictures / "right/e.jpg";
   const ClassifiedPicture seen = classifier.classify(std::span(&picture, 1), 1).at(0);
-  ResNet resnet(std::dynamic_pointer_cast<ResNetImpl>(classifier.network().module().shared_from_this()));
+  ResNet resnet(std::dynamic_pointer_cast<ResNetImpl>(classifier.network()->module().shared_from_this()));
   const Image* crop = &seen.crop;
   const at::Tensor map = grad_cam(resnet, classifier.input_of(std::span(&crop, 1)),
                                   at::tensor(std::vector<std::int64_t>{seen.guesses[0].index}, at::kLong));

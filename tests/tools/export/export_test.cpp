@@ -57,6 +57,11 @@ TEST_CASE("every format agrees with the student, for blocks of two and of three 
   }
 }
 
+TEST_CASE("the limit of a difference is told with what it is of") {
+  CHECK(AgreementResult{0, 12, 0.0012}.limit_words() == "0.0012 (0.0001 of the largest logit, 12)");
+  CHECK(AgreementResult{0, 0.5, 0.0001}.limit_words() == "0.0001 (absolute: the largest logit is 0.5)");
+}
+
 TEST_CASE("safetensors, pth and TorchScript hold the student's tensors bit by bit, and its record") {
   const Exporting exporting;
   for (const ExportedFile& file : export_student(

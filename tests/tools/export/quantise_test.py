@@ -110,6 +110,26 @@ def test_seed(folder):
     assert made[0] == made[1] != made[2]
 
 
+def bench(folder, *words):
+    return subprocess.run([BIN / "vitrine-bench", "inference", *map(str, words), "--int8", "int8.onnx", "--precision", "fp32", "--peers", "none",
+                           "--rounds", "1", "--seconds", "0", "--batches", "2", "--threads", "1", "--json", "--python", sys.executable],
+                          cwd=folder, capture_output=True, text=True)
+
+
+def test_speed(folder):
+    """vitrine-bench times the file beside its student, in both runtimes, and with no other network."""
+    assert quantise(folder, "student.onnx", "-o", "int8.onnx", "--cache", "cache", "--images", "images", "--groups", 3).returncode == 0
+    run = bench(folder, "weights.safetensors", "resnet34", "--size", SIZE, "--classes", 3, "--width", 8)
+    assert run.returncode == 0, run.stderr
+    student, other = (network["figures"] for network in json.loads(run.stdout)["networks"])
+    assert [(each["runtime"], each["precision"]) for each in student] == [("vitrine", "fp32"), ("onnxruntime", "int8"), ("openvino", "int8")]
+    assert all(each["images_per_second"] > 0 for each in student), student
+    assert all(1e-5 < each["relative_error"] < 0.5 for each in student[1:]), student
+    assert len(other) == 1, other
+    run = bench(folder, "resnet18", "--size", SIZE, "--classes", 4)
+    assert run.returncode == 2 and "int8.onnx: is not of a network that is measured" in run.stderr and run.stderr.count("\n") == 1, run
+
+
 def spread(state, reach, made_by, read_by):
     """Factors of 2^-reach to 2^reach on the channels that these BatchNorms make, and their inverse where these layers read them."""
     factors = 2 ** torch.empty(len(state[made_by[0] + ".weight"])).uniform_(-reach, reach)
@@ -258,6 +278,7 @@ def main():
         make_student(folder)
         test_models(folder)
         test_seed(folder)
+        test_speed(folder)
         test_network(folder)
         test_tuning(folder)
         test_refusals(folder)

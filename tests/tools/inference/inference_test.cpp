@@ -57,7 +57,7 @@ TEST_CASE("bench inference: work is called once to warm up, and at least twice m
 TEST_CASE("bench inference: memory growth is that of the work") {
   constexpr std::int64_t kBytes = 64 << 20;
   at::Tensor kept;
-  const auto growth = peak_growth([&] { kept = at::ones({kBytes}, at::kByte); });
+  const auto growth = peak_growth(at::kCPU, [&] { kept = at::ones({kBytes}, at::kByte); });
   if (!growth) return;  // a kernel that does not report it
   CHECK(*growth >= static_cast<std::uint64_t>(kBytes) * 9 / 10);
   CHECK(*growth < 2 * static_cast<std::uint64_t>(kBytes));
@@ -127,6 +127,27 @@ TEST_CASE(
   CHECK(compared >= 3);
 }
 
+TEST_CASE("bench inference: a peer is told the device on which the others are") {
+  const vitrine::testing::TemporaryDirectory place;
+  const std::filesystem::path peer = place / "peer";
+  vitrine::testing::write_whole(peer, R"(#!/bin/sh
+while read -r line; do
+  case $line in *'"device":"cpu"'*) echo '{"error": "would be on the CPU"}' ;; *) echo '{"error": "where?"}' ;; esac
+done
+)");
+  std::filesystem::permissions(peer, std::filesystem::perms::owner_all);
+  const nlohmann::json json =
+      figures_of(text("resnet18 --precision fp32 --peers openvino --python '", peer.string(), "'"));
+  CHECK(json.at("networks").at(0).at("figures").at(1).at("failed") == "would be on the CPU");
+}
+
+TEST_CASE("bench inference: a peer's script that is not there is named") {
+  CHECK(peer_script("inference_peer.py").filename() == "inference_peer.py");
+  const std::string missing = vitrine::testing::message_of([] { peer_script("no_peer.py"); });
+  CHECK(has(missing, "share/vitrine/peers/no_peer.py: is not there"));
+  CHECK_FALSE(ask_peer(default_python(), "no_peer.py", ""));
+}
+
 TEST_CASE("bench inference: without Python the peers' rows say so, and the others stand") {
   const CommandResult result =
       inference(std::string("resnet18 --precision fp32 --python /nonexistent/python") + kShortInference);
@@ -141,7 +162,8 @@ TEST_CASE("bench inference: what is no network is refused in one sentence") {
   for (const auto& [arguments, part] : {std::pair{"resnet19", "unknown architecture \"resnet19\""},
                                         std::pair{"nowhere", "nowhere: is neither an architecture nor a run or a file"},
                                         std::pair{"resnet18 --teacher vit_tiny", "unknown architecture \"vit_tiny\""},
-                                        std::pair{"resnet18 --precision int4", "--precision"}}) {
+                                        std::pair{"resnet18 --precision int4", "--precision"},
+                                        std::pair{"resnet18 --int8 nowhere.onnx", "nowhere.onnx"}}) {
     CAPTURE(arguments);
     const CommandResult result = inference(arguments);
     CAPTURE(result.output);

@@ -7,6 +7,7 @@
 
 #include "common/base/error.h"
 #include "tests/tools/inspect/damaged.h"
+#include "tools/inspect/gap.h"
 
 using namespace vitrine;
 using namespace vitrine::testing;
@@ -158,7 +159,10 @@ TEST_CASE("a track that another program wrote gets no command: that program writ
   plan = plan_repair(lost.directory, lost.verify());
   CHECK(plan.rewritten.empty());
   REQUIRE(plan.commands.size() == 1);
-  CHECK(plan.commands[0].ends_with("--set first_pass=0 --set passes=1"));
+  CHECK(plan.commands[0].ends_with("--set first_pass=0 --set passes=1 --recipes"));
+  const std::vector<TrackInfo> extracted = sample_tracks(lost.plan);
+  CHECK(prepare_command("cache", {own}).ends_with("--prepare --recipes"));
+  CHECK(prepare_command("cache", extracted).ends_with("--prepare"));
 }
 
 TEST_CASE("a sound track.json that contradicts all shards stays, as they do; once it is moved, it is made again") {

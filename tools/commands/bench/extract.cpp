@@ -39,10 +39,11 @@ struct ExtractBenchOptions {
   std::vector<std::string> archs = {"vit_tiny_patch16_224", "vit_base_patch16_224"};
   std::filesystem::path images, python = bench::default_python();
   std::uint32_t views = 64, rounds = 3;
+  std::vector<std::uint32_t> micro_batches = {16};
   bool quick = false;
 };
 
-constexpr std::uint32_t kMicroBatch = 16, kExtractGroup = 32;
+constexpr std::uint32_t kExtractGroup = 32;  // of views, or the micro-batch where that is larger
 constexpr std::uint64_t kSeed = 1;
 
 /// Core milliseconds per view.
@@ -59,12 +60,12 @@ Vit random_vit(const std::string& arch) {
   return vit;
 }
 
-TeacherOptions random_teacher(const std::string& arch, const std::filesystem::path& folder) {
+TeacherOptions random_teacher(const std::string& arch, const std::filesystem::path& folder, std::uint32_t micro_batch) {
   TeacherOptions out;
   out.arch = arch;
   out.weights = (folder / (arch + ".safetensors")).string();
   out.precision = "bf16";
-  out.micro_batch = kMicroBatch;
+  out.micro_batch = micro_batch;
   out.mean = out.stddev = {0.5, 0.5, 0.5};
   save_safetensors(out.weights, state_dict(*random_vit(arch)));
   return out;
@@ -78,10 +79,10 @@ TapOptions usual_taps() {
   return out;
 }
 
-PlanOptions usual_plan(int size) {
+PlanOptions usual_plan(int size, std::uint32_t micro_batch) {
   PlanOptions out;
   out.seed = kSeed;
-  out.group = kExtractGroup;
+  out.group = std::max(kExtractGroup, micro_batch);
   out.image_size = static_cast<std::uint32_t>(size);
   return out;
 }
@@ -96,14 +97,15 @@ std::shared_ptr<const ImageIndex> first_images(const ImageFolders& folders, std:
 /// Each function does one stage for all views on the calling thread, from what the one before left.
 class StagedExtraction {
  public:
-  StagedExtraction(const std::string& arch, const ExtractBenchOptions& options)
-      : folders_(options.images.string(), "", Labels::kNone),
-        teacher_(random_teacher(arch, root_.path()), usual_taps()),
+  StagedExtraction(const std::string& arch, std::uint32_t micro_batch, const ExtractBenchOptions& options)
+      : micro_batch_(micro_batch),
+        folders_(options.images.string(), "", Labels::kNone),
+        teacher_(random_teacher(arch, root_.path(), micro_batch), usual_taps()),
         index_(first_images(folders_, options.views)),
-        plan_(index_, usual_plan(teacher_.image_size())),
+        plan_(index_, usual_plan(teacher_.image_size(), micro_batch)),
         views_(folders_, index_, plan_.options().image_size),
         bare_(random_vit(arch)),
-        input_(at::randn({kMicroBatch, 3, teacher_.image_size(), teacher_.image_size()})) {
+        input_(at::randn({micro_batch, 3, teacher_.image_size(), teacher_.image_size()})) {
     const std::vector<TrackInfo> tracks = teacher_.tracks(plan_);
     ready_ = make_ready(teacher_, views_, plan_, tracks,
                         std::vector<std::shared_ptr<const FeatureBasis>>(tracks.size()), options.views, 1);
@@ -117,7 +119,7 @@ class StagedExtraction {
   }
 
   std::uint32_t groups() const { return plan_.groups_per_pass(); }
-  std::uint32_t views() const { return groups() * kExtractGroup; }
+  std::uint32_t views() const { return groups() * plan_.options().group; }
 
   void decode() {
     for (std::uint32_t g = 0; g < groups(); ++g) {
@@ -127,13 +129,13 @@ class StagedExtraction {
     }
   }
   void forward() {
-    for (std::uint32_t g = 0; g < groups(); ++g) values_[g] = teacher_.run(pictures_[g], kExtractGroup);
+    for (std::uint32_t g = 0; g < groups(); ++g) values_[g] = teacher_.run(pictures_[g], plan_.options().group);
   }
   void encode() {
     for (std::uint32_t g = 0; g < groups(); ++g) {
       encoded_[g].clear();
       for (std::size_t t = 0; t < encoders_.size(); ++t)
-        encoded_[g].push_back(encoders_[t].encode(values_[g][t], kExtractGroup).arrays);
+        encoded_[g].push_back(encoders_[t].encode(values_[g][t], plan_.options().group).arrays);
     }
   }
   void write(const std::filesystem::path& cache) {
@@ -150,13 +152,13 @@ class StagedExtraction {
     ReadyTracks ready{ready_.tracks, ready_.bases, {}};
     for (std::size_t t = 0; t < ready.tracks.size(); ++t)
       ready.codecs.push_back(make_codec(ready.tracks[t].codec, ready.tracks[t].shape, ready.bases[t]));
-    const Extractor extractor(cache, plan_, teacher_, views_, std::move(ready), {}, 1);
+    const Extractor extractor(cache, plan_, &teacher_, views_, std::move(ready), {}, 1);
     extractor.run(std::vector{ShardKey{0, 0}}, never_stop());
   }
   /// As many micro-batches through the network alone, without taps.
   void bare_forward() {
     const c10::InferenceMode inference;
-    for (std::uint32_t first = 0; first < views(); first += kMicroBatch) bare_->forward(input_);
+    for (std::uint32_t first = 0; first < views(); first += micro_batch_) bare_->forward(input_);
   }
 
   /// A new directory for a cache of these tracks.
@@ -168,6 +170,7 @@ class StagedExtraction {
   }
 
  private:
+  std::uint32_t micro_batch_;
   TemporaryDirectory root_;
   ImageFolders folders_;
   Teacher teacher_;
@@ -240,9 +243,10 @@ void add_peer(const StageTimes& ours, const nlohmann::json& peer, std::vector<Re
   add_forward("OpenVINO, FP32", of("openvino_fp32"));
 }
 
-void measure_extraction_of(const std::string& arch, const ExtractBenchOptions& options) {
+StageTimes measure_extraction_of(const std::string& arch, std::uint32_t micro_batch,
+                                 const ExtractBenchOptions& options) {
   const TemporaryDirectory peers_files;
-  StagedExtraction extraction(arch, options);
+  StagedExtraction extraction(arch, micro_batch, options);
   const StageTimes ours = measure_stages(extraction, options.rounds);
   std::vector<ReportLine> lines{{"decode, crop, mix", core_time(ours.decode), ""},
                                 {"forward with targets", core_time(ours.forward), ""},
@@ -252,13 +256,31 @@ void measure_extraction_of(const std::string& arch, const ExtractBenchOptions& o
                                  in_percent(ours.whole / ours.sum()), "<= 103 %"}};
   const auto peer =
       bench::ask_peer(options.python, "extract_peer.py",
-                      text(arch, " '", options.images.string(), "' ", extraction.views(), ' ', kMicroBatch, ' ',
+                      text(arch, " '", options.images.string(), "' ", extraction.views(), ' ', micro_batch, ' ',
                            options.rounds, " '", peers_files.path().string(), "'", options.quick ? " --quick" : ""));
   if (peer) add_peer(ours, *peer, lines);
   const bool as_fp32 = fastest_product_type(at::kBFloat16, at::kCPU) == at::kFloat;
   print_report(text(arch, " in BF16", as_fp32 ? " (products in FP32, which this processor multiplies faster)" : "",
-                    ", ", extraction.views(), " views, one core:"),
+                    ", ", extraction.views(), " views, micro-batches of ", micro_batch, ", one core:"),
                lines);
+  return ours;
+}
+
+// Several micro-batches end with a row for each.
+void measure_micro_batches(const std::string& arch, const ExtractBenchOptions& options) {
+  std::vector<ReportLine> rows;
+  for (const std::uint32_t micro_batch : options.micro_batches) {
+    const StageTimes times = measure_extraction_of(arch, micro_batch, options);
+    rows.push_back({text("micro-batch ", micro_batch), core_time(times.whole),
+                    text("of which the forward ", core_time(times.forward))});
+  }
+  if (rows.size() > 1) print_report(arch + ", the whole by micro-batch:", rows);
+}
+
+void check_micro_batches(const std::vector<std::uint32_t>& micro_batches) {
+  for (const std::uint32_t one : micro_batches)
+    if (kExtractGroup % one != 0 && one % kExtractGroup != 0)
+      fail("--micro-batch ", one, " is not allowed; expected 1, 2, 4, 8, 16 or a multiple of ", kExtractGroup);
 }
 
 }  // namespace
@@ -273,6 +295,9 @@ void add_extract(CommandLine& line, std::function<int()>& chosen) {
   command.add_option("--views", options->views, "about how many views, of as many photos")
       .show_default()
       .range(1, 65536);
+  command.add_option("--micro-batch", options->micro_batches, "views of a forward; several end with a row for each")
+      .show_default()
+      .range(1, 1024);
   command.add_option("--rounds", options->rounds, "of which the fastest counts, for each stage")
       .show_default()
       .range(1, 1000);
@@ -283,7 +308,8 @@ void add_extract(CommandLine& line, std::function<int()>& chosen) {
     chosen = [options] {
       keep_freed_memory();
       at::set_num_threads(1);
-      for (const std::string& arch : options->archs) measure_extraction_of(arch, *options);
+      check_micro_batches(options->micro_batches);
+      for (const std::string& arch : options->archs) measure_micro_batches(arch, *options);
       return 0;
     };
   });

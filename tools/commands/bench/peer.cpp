@@ -9,26 +9,44 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/progress.h"
 #include "common/base/stop.h"
 
 namespace vitrine::bench {
-namespace {
-
-std::string script_path(const std::string& script) {
-  return text(VITRINE_SOURCE, "/tools/commands/bench/peers/", script);
-}
-
-}  // namespace
 
 std::filesystem::path default_python() {
-  return std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
+  const std::filesystem::path own = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
+  if (path_exists(own)) return own;
+  const char* named = std::getenv("PYTHON");
+  return named != nullptr && *named != 0 ? named : "python3";
+}
+
+std::filesystem::path peer_script(const std::string& script) {
+  std::error_code unknown;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", unknown),
+                              installed = (program.parent_path() / VITRINE_PEERS / script).lexically_normal(),
+                              source = std::filesystem::path(VITRINE_SOURCE) / "tools/commands/bench/peers" / script;
+  for (const std::filesystem::path& path : {installed, source})
+    if (file_exists(path)) return path;
+  throw Error(ErrorKind::kInput,
+              {.path = installed.string(),
+               .what = "is not there",
+               .remedy = "install or bundle all of Vitrine, which this Python program is a part of"});
 }
 
 std::optional<nlohmann::json> ask_peer(const std::filesystem::path& python, const std::string& script,
                                        const std::string& arguments) {
-  const std::string command = text("'", python.string(), "' '", script_path(script), "' ", arguments);
+  std::string command;
+  try {
+    command = text("'", python.string(), "' '", peer_script(script).string(), "' ", arguments);
+  } catch (const Error& error) {
+    note(error.what());
+    return std::nullopt;
+  }
   FILE* pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) return std::nullopt;
   std::string answer;
@@ -41,7 +59,7 @@ std::optional<nlohmann::json> ask_peer(const std::filesystem::path& python, cons
 }
 
 PeerProcess::PeerProcess(const std::filesystem::path& python, const std::string& script) {
-  const std::string path = script_path(script);
+  const std::string path = peer_script(script).string();
   std::array<int, 2> ends{};
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
     fail_system(errno, path, "cannot be started", "close other programs");
@@ -51,7 +69,7 @@ PeerProcess::PeerProcess(const std::filesystem::path& python, const std::string&
     dup2(ends[1], STDIN_FILENO);
     dup2(ends[1], STDOUT_FILENO);
     unblock_stop_signals();
-    execl(python.c_str(), python.c_str(), path.c_str(), nullptr);
+    execlp(python.c_str(), python.c_str(), path.c_str(), nullptr);
     _exit(127);
   }
   const int reason = errno;

@@ -9,11 +9,16 @@
 
 namespace vitrine::bench {
 
-/// The Python of the test peers, which tools/setup.sh installs.
+/// The Python of the test peers, which tools/setup.sh installs beside the sources; where there is none, that in the
+/// environment variable PYTHON, else "python3", which is looked up in PATH.
 std::filesystem::path default_python();
 
-/// Runs tools/commands/bench/peers/SCRIPT with `arguments`, quoted for a shell, and returns the JSON that it prints;
-/// nullopt when it cannot be run or fails, with its message on standard error.
+/// The file of a peer: installed or bundled with this program, else tools/commands/bench/peers/SCRIPT of the sources
+/// that it was built from. Throws Error, kInput, naming the former, where neither exists.
+std::filesystem::path peer_script(const std::string& script);
+
+/// Runs a peer_script() with `arguments`, quoted for a shell, and returns the JSON that it prints; nullopt when it
+/// is missing, cannot be run or fails, with the reason on standard error.
 std::optional<nlohmann::json> ask_peer(const std::filesystem::path& python, const std::string& script,
                                        const std::string& arguments);
 
@@ -21,7 +26,8 @@ std::optional<nlohmann::json> ask_peer(const std::filesystem::path& python, cons
 /// turn. Its standard error is this process's. It ends with this object.
 class PeerProcess {
  public:
-  /// Starts tools/commands/bench/peers/SCRIPT. An absent `python` shows at the first ask().
+  /// Starts a peer_script(). Throws Error as that does, and where no process can be started; an absent `python` shows
+  /// at the first ask().
   PeerProcess(const std::filesystem::path& python, const std::string& script);
   ~PeerProcess();
   PeerProcess(const PeerProcess&) = delete;

@@ -112,7 +112,7 @@ int verify(const VerifyRequest& request) {
   } else {
     print_findings(report.findings);
     std::cout << counted(report.files, "file") << ", " << human_bytes(static_cast<double>(report.bytes)) << ", "
-              << counted(report.groups, "group") << " of targets decoded";
+              << (report.tracks == 0 ? "no track" : counted(report.groups, "group") + " of targets decoded");
     if (report.left_out > 0) std::cout << ", " << counted(report.left_out, "view") << " left out";
     if (!request.options.images.empty()) std::cout << ", " << counted(report.pictures, "picture") << " rendered";
     if (report.lost > 0)

@@ -6,13 +6,23 @@
 #include <limits>
 #include <sstream>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 
 namespace vitrine {
 namespace {
 
-constexpr const char* kHeader = "arch,width,size,latency_ms,multiply_adds,parameters";
+constexpr const char* kCostHeader = "arch,width,size,latency_ms,multiply_adds,parameters";
+constexpr const char* kMeasuredHeader = ",device,runtime,threads,precision";
+constexpr std::size_t kCostCells = 6, kCells = 10;
 constexpr std::string_view kArchPrefix = "resnet";
+
+// A cell has no comma and is on one line.
+std::string cell_of(std::string words) {
+  std::ranges::replace_if(
+      words, [](char c) { return c == ',' || c == '\n' || c == '\r'; }, ' ');
+  return words;
+}
 
 // The whole of `words` as a number; false if it is none.
 template <class Number>
@@ -28,10 +38,9 @@ std::vector<std::string> cells_of(const std::string& line) {
   return out;
 }
 
-bool parse_row(const std::string& line, CandidateCost& out) {
-  const std::vector<std::string> cells = cells_of(line);
+bool parse_row(const std::vector<std::string>& cells, CandidateCost& out) {
   double milliseconds = 0;
-  if (cells.size() != 6 || !cells[0].starts_with(kArchPrefix) ||
+  if (!cells[0].starts_with(kArchPrefix) ||
       !parse_number(std::string_view(cells[0]).substr(kArchPrefix.size()), out.candidate.depth) ||
       !parse_number(cells[1], out.candidate.width) || !parse_number(cells[2], out.candidate.size) ||
       !parse_number(cells[3], milliseconds) || !parse_number(cells[4], out.multiply_adds) ||
@@ -39,6 +48,11 @@ bool parse_row(const std::string& line, CandidateCost& out) {
     return false;
   out.latency = milliseconds / 1e3;
   return std::isfinite(milliseconds) && milliseconds > 0;
+}
+
+bool parse_measured(const std::vector<std::string>& cells, MeasuredOn& out) {
+  out.device = cells[6], out.runtime = cells[7], out.precision = cells[9];
+  return !out.device.empty() && parse_number(cells[8], out.threads);
 }
 
 }  // namespace
@@ -60,35 +74,64 @@ std::vector<Candidate> candidates_of(const std::vector<std::uint32_t>& depths, c
   return out;
 }
 
-std::string cost_csv(const std::vector<CandidateCost>& costs) {
+std::string MeasuredOn::describe() const {
+  if (device.empty()) return "on what is not known: the table does not say it";
+  return text(runtime, ", ", precision, ", ", counted(threads, "thread"), " of ", device);
+}
+
+std::vector<std::uint32_t> usual_sizes(std::uint32_t side) {
+  constexpr std::uint32_t kStep = 32;
+  std::vector<std::uint32_t> out;
+  for (const std::uint32_t sevenths : {4, 5}) {
+    const std::uint32_t size = (side * sevenths / 7 + kStep / 2) / kStep * kStep;
+    if (size >= kStep && size < side && (out.empty() || out.back() != size)) out.push_back(size);
+  }
+  out.push_back(side);
+  return out;
+}
+
+std::string cost_csv(const CostTable& table) {
   std::ostringstream out;
   out.precision(std::numeric_limits<double>::max_digits10);
-  out << kHeader << '\n';
-  for (const auto& [candidate, latency, multiply_adds, parameters] : costs)
+  out << kCostHeader << kMeasuredHeader << '\n';
+  for (const auto& [candidate, latency, multiply_adds, parameters] : table.costs)
     out << candidate.arch() << ',' << candidate.width << ',' << candidate.size << ',' << 1e3 * latency << ','
-        << multiply_adds << ',' << parameters << '\n';
+        << multiply_adds << ',' << parameters << ',' << cell_of(table.on.device) << ',' << table.on.runtime << ','
+        << table.on.threads << ',' << table.on.precision << '\n';
   return out.str();
 }
 
-std::vector<CandidateCost> parse_cost_csv(const std::string& csv, const std::string& where) {
+CostTable parse_cost_csv(const std::string& csv, const std::string& where) {
+  const std::string full = text(kCostHeader, kMeasuredHeader);
   std::istringstream in(csv);
-  std::vector<CandidateCost> out;
+  CostTable out;
+  std::string header;
   int number = 0;
   for (std::string line; std::getline(in, line);) {
     ++number;
     if (line.ends_with('\r')) line.pop_back();
     if (number == 1) {
-      if (line != kHeader) fail(where, ": line 1 is not \"", kHeader, "\"; make the table with --measure-only -o FILE");
+      header = line;
+      if (header != full && header != kCostHeader)
+        fail(where, ": line 1 is not \"", full, "\"; make the table with --measure-only -o FILE");
       continue;
     }
     if (line.empty()) continue;
     CandidateCost row;
-    if (!parse_row(line, row)) fail(where, ": line ", number, " is not ", kHeader, "; make the table again");
-    if (std::ranges::any_of(out, [&](const CandidateCost& one) { return one.candidate == row.candidate; }))
+    MeasuredOn on;
+    const std::vector<std::string> cells = cells_of(line);
+    if (cells.size() != (header == full ? kCells : kCostCells) || !parse_row(cells, row) ||
+        (header == full && !parse_measured(cells, on)))
+      fail(where, ": line ", number, " is not ", header, "; make the table again");
+    if (!out.costs.empty() && !(on == out.on))
+      fail(where, ": line ", number, " was measured on ", on.describe(), ", those before on ", out.on.describe(),
+           "; give a table of one machine and runtime");
+    out.on = on;
+    if (std::ranges::any_of(out.costs, [&](const CandidateCost& one) { return one.candidate == row.candidate; }))
       fail(where, ": line ", number, " repeats ", row.candidate.name(), "; remove one of them");
-    out.push_back(row);
+    out.costs.push_back(row);
   }
-  if (out.empty()) fail(where, ": holds no candidate; make the table with --measure-only -o FILE");
+  if (out.costs.empty()) fail(where, ": holds no candidate; make the table with --measure-only -o FILE");
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -45,9 +46,10 @@ void add_options(CommandLine& line, ChooseRequest& request) {
       .comma_separated()
       .show_default()
       .range(1, 1024);
-  line.add_option("--sizes", request.sizes, "sides of the input; any, whatever the size of the cache's views")
+  line.add_option("--sizes", request.sizes,
+                  "sides of the input; any, whatever the size of the cache's views; default: 4/7, 5/7 and all of the "
+                  "configuration's (128,160,224)")
       .comma_separated()
-      .show_default()
       .range(32, 4096);
   line.add_option("--most", request.most, "students to train, the slowest ones").show_default().range(1, 1000);
   line.add_option("--set", request.overrides, "key=value, of the configuration; repeatable").repeatable();
@@ -81,8 +83,9 @@ std::vector<CommandStep> steps_of(const ChooseRequest& request, const std::vecto
   return out;
 }
 
-void conclude(const ChooseRequest& request, const std::vector<CandidateCost>& chosen, double bound) {
-  Outcome outcome{.bound = bound};
+void conclude(const ChooseRequest& request, const std::vector<CandidateCost>& chosen, const MeasuredOn& on,
+              double bound) {
+  Outcome outcome{.bound = bound, .on = on};
   for (const CandidateCost& cost : chosen) {
     const fs::path run = fs::path(request.out) / cost.candidate.name();
     const RunScore score = score_of(run);
@@ -98,6 +101,10 @@ void conclude(const ChooseRequest& request, const std::vector<CandidateCost>& ch
   if (const auto best = choose(outcome.trained, bound))
     std::printf("the choice: %s\n", (out / outcome.trained[*best].cost.candidate.name()).c_str());
   std::printf("drawn in %s\n", (out / "choice.svg").c_str());
+}
+
+double quickest(const std::vector<CandidateCost>& costs) {
+  return std::ranges::min_element(costs, {}, &CandidateCost::latency)->latency;
 }
 
 // Refuses, before anything is measured, what would fail once it is measured or trained.
@@ -158,6 +165,7 @@ int choose_command(int argc, char** argv) {
     line.footer("Ctrl-C is safe, and the same command resumes. OUT/NAME is the run of a student.");
     if (const auto code = line.parse(argc, argv)) return *code;
     check(request, measure_only, dry_run, table);
+    if (request.measures() && request.sizes.empty()) request.sizes = usual_sizes(training_size(request));
     if (measure_only) {
       request.out.clear();
       publish(table, cost_csv(costs_of(request)));
@@ -171,20 +179,20 @@ int choose_command(int argc, char** argv) {
       lock = begin_or_resume(record_of(request));
     }
     const OtherPrograms others;
-    const std::vector<CandidateCost> costs = costs_of(request);
+    const auto [on, costs] = costs_of(request);
     if (const std::string uncertain = uncertain_words(others.share()); request.measures() && !uncertain.empty())
       note("the latencies are " + uncertain);
     const std::vector<CandidateCost> chosen = worth_training(costs, bound, request.most);
-    std::fputs(plan_table(costs, chosen, bound).c_str(), stdout);
+    std::printf("measured: %s\n%s", on.describe().c_str(), plan_table(costs, chosen, bound).c_str());
     std::fflush(stdout);
     if (chosen.empty())
-      fail("--latency ", request.latency,
-           ": no candidate is that quick; allow more, or smaller --depths, --widths or --sizes");
+      fail("--latency ", request.latency, ": no candidate is that quick, the quickest takes ", 1e3 * quickest(costs),
+           " ms; allow more, or smaller --depths, --widths or --sizes");
     if (dry_run) return 0;
     const StopFlag& stop = stop_on_signals();
     if (const int code = run_steps(steps_of(request, chosen, argv[0]), shell_command(argc, argv), stop); code != 0)
       return code;
-    conclude(request, chosen, bound);
+    conclude(request, chosen, on, bound);
     return 0;
   });
 }

@@ -124,7 +124,11 @@ nlohmann::ordered_json outcome_json(const Outcome& outcome) {
     if (trained[i].test) students.back()["test_top1"] = *trained[i].test;
     students.back()["edge"] = std::ranges::count(edge, i) > 0;
   }
-  nlohmann::ordered_json out = {{"bound_seconds", outcome.bound}, {"score", outcome.score}, {"choice", nullptr}};
+  nlohmann::ordered_json out = {
+      {"bound_seconds", outcome.bound}, {"measured_on", nullptr}, {"score", outcome.score}, {"choice", nullptr}};
+  if (const MeasuredOn& on = outcome.on; !on.device.empty())
+    out["measured_on"] = {
+        {"device", on.device}, {"runtime", on.runtime}, {"threads", on.threads}, {"precision", on.precision}};
   if (const auto best = choose(trained, outcome.bound)) out["choice"] = trained[*best].cost.candidate.name();
   out["students"] = std::move(students);
   return out;

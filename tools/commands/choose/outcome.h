@@ -28,6 +28,7 @@ struct Outcome {
   std::vector<TrainedCandidate> trained;
   std::string score;  ///< what it is, of all of them
   double bound = 0;   ///< seconds
+  MeasuredOn on;      ///< of the latencies
 };
 
 std::string outcome_table(const Outcome& outcome);

@@ -2,13 +2,18 @@
 
 #include <ATen/ATen.h>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/paths.h"
 #include "common/base/progress.h"
+#include "common/config/config.h"
+#include "common/models/device.h"
 #include "common/models/inference/frozen_resnet.h"
 #include "common/models/precision.h"
+#include "common/plan/plan.h"
 #include "tools/commands/bench/inference/contest.h"
+#include "train/run/options.h"
 
 namespace vitrine {
 namespace {
@@ -28,14 +33,16 @@ CandidateCost measured(const ChooseRequest& request, const Candidate& candidate,
   return {candidate, figures.latency(0.5), subject.cost.multiply_adds, subject.cost.parameters};
 }
 
-std::vector<CandidateCost> measure_all(const ChooseRequest& request) {
+CostTable measure_all(const ChooseRequest& request) {
   if (!computes_natively(compute_type(request.precision), at::kCPU))
     fail("--precision ", request.precision, ": this processor has no instructions for it; choose fp32");
   bench::Contest contest(
       {.batches = {1}, .rounds = 1, .seconds = request.seconds, .threads = request.threads, .python = request.python});
-  std::vector<CandidateCost> out;
-  for (const Candidate& candidate : candidates_of(request.depths, request.widths, request.sizes))
-    out.push_back(measured(request, candidate, contest));
+  CostTable out{{describe_device(at::kCPU).name, request.on, request.threads, request.precision}, {}};
+  const std::vector<Candidate> candidates = candidates_of(request.depths, request.widths, request.sizes);
+  note(
+      text("measuring ", counted(candidates.size(), "network"), ", ", request.seconds, " s each: ", out.on.describe()));
+  for (const Candidate& candidate : candidates) out.costs.push_back(measured(request, candidate, contest));
   return out;
 }
 
@@ -61,13 +68,23 @@ RequestRecord record_of(const ChooseRequest& request) {
   return {request.out, "choose", request.json()};
 }
 
-std::vector<CandidateCost> costs_of(const ChooseRequest& request) {
+std::uint32_t training_size(const ChooseRequest& request) {
+  if (request.config.empty()) return PlanOptions().image_size;
+  TrainOptions training;
+  load_config(request.config, request.overrides, training);
+  if (training.size > 0) return training.size;
+  const fs::path plan = fs::path(training.targets.cache) / "plan.json";
+  if (training.targets.cache.empty() || !path_exists(plan)) return training.plan.image_size;
+  return Plan::options_from_json(read_file(plan), plan.string()).image_size;
+}
+
+CostTable costs_of(const ChooseRequest& request) {
   if (!request.measures()) return parse_cost_csv(read_file(request.on), request.on);
   if (request.out.empty()) return measure_all(request);
   // Measured once: a second measurement could choose others.
   const fs::path table = fs::path(request.out) / kTable;
   if (path_exists(table)) return parse_cost_csv(read_file(table), table.string());
-  std::vector<CandidateCost> out = measure_all(request);
+  CostTable out = measure_all(request);
   publish(table, cost_csv(out));
   return out;
 }

@@ -20,7 +20,8 @@ struct ChooseRequest {
   std::string latency;                 ///< the bound, "5ms"
   std::string on = "vitrine";          ///< vitrine, onnxruntime, or a table measured elsewhere
   std::string precision = "fp32";      ///< of vitrine: fp32, bf16 or fp16
-  std::vector<std::uint32_t> depths = {18, 34, 50, 101, 152}, widths = {64}, sizes = {224};
+  std::vector<std::uint32_t> depths = {18, 34, 50, 101, 152}, widths = {32, 64};
+  std::vector<std::uint32_t> sizes;  ///< usual_sizes() of the configuration's, where none are given
   std::uint32_t classes = 1000, threads = 1;
   double seconds = 1;    ///< of each measurement
   std::size_t most = 5;  ///< students to train
@@ -35,9 +36,13 @@ struct ChooseRequest {
 /// For the directory of the results.
 RequestRecord record_of(const ChooseRequest& request);
 
+/// The side of the student's input as the configuration trains it: its `size`, else that of its cache's or its own
+/// plan; 224 without a configuration. Throws Error for a configuration that cannot be read.
+std::uint32_t training_size(const ChooseRequest& request);
+
 /// The costs of the request's candidates: read from the table in request.on or, from an earlier call, in request.out;
-/// else measured, with a line on standard error each.
-std::vector<CandidateCost> costs_of(const ChooseRequest& request);
+/// else measured, with a line on standard error that says how many, and one for each.
+CostTable costs_of(const ChooseRequest& request);
 
 }  // namespace vitrine
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -46,8 +47,8 @@ Classifier::Classifier(const StoredStudent& student, at::Device device, const st
       precision_(precision.empty() ? student.record.precision : precision),
       scope_(precision_, device, "--precision"),
       network_(network_of(student, device)) {
-  if (!(record_.crop_pct > 0)) fail(student.file.string(), ": its crop_pct is 0; expected a share in (0, 1]");
-  if (network_.resnet() == nullptr || !device.is_cpu()) return;
+  check_record();
+  if (network_->resnet() == nullptr || !device.is_cpu()) return;
   const auto size = static_cast<std::int64_t>(record_.size);
   try {
     frozen_.emplace(student.weights, device,
@@ -56,6 +57,20 @@ Classifier::Classifier(const StoredStudent& student, at::Device device, const st
     throw error.at({.path = file_});
   }
   if (!frozen_->fused()) frozen_.reset();
+}
+
+Classifier::Classifier(ExportedStudent student)
+    : record_(student.record),
+      file_(student.file.string()),
+      device_(at::kCPU),
+      precision_("fp32"),
+      scope_(precision_, device_, "--precision"),
+      exported_(std::move(student)) {
+  check_record();
+}
+
+void Classifier::check_record() const {
+  if (!(record_.crop_pct > 0)) fail(file_, ": its crop_pct is 0; expected a share in (0, 1]");
 }
 
 Image Classifier::view(const std::filesystem::path& path, int size) const {
@@ -73,7 +88,7 @@ ClassifiedPicture Classifier::read(const std::filesystem::path& path) const {
   return out;
 }
 
-at::Tensor Classifier::input_of(std::span<const Image* const> crops) const {
+at::Tensor Classifier::pictures_of(std::span<const Image* const> crops) const {
   const auto size = static_cast<std::int64_t>(record_.size);
   const at::Tensor pictures = at::empty({static_cast<std::int64_t>(crops.size()), size, size, 3}, at::kByte);
   auto* to = pictures.data_ptr<std::uint8_t>();
@@ -81,14 +96,24 @@ at::Tensor Classifier::input_of(std::span<const Image* const> crops) const {
     std::memcpy(to, crop->rgb.data(), crop->rgb.size());
     to += crop->rgb.size();
   }
-  return normalise_pictures(pictures.to(device_), rgb_triplet(record_.mean, "mean"),
+  return pictures;
+}
+
+at::Tensor Classifier::input_of(std::span<const Image* const> crops) const {
+  return normalise_pictures(pictures_of(crops).to(device_), rgb_triplet(record_.mean, "mean"),
                             rgb_triplet(record_.stddev, "std"));
 }
 
-at::Tensor Classifier::logits_of(const at::Tensor& x) {
+at::Tensor Classifier::logits_of(std::span<const Image* const> crops) {
+  if (exported_) try {
+      return exported_->forward(pictures_of(crops));
+    } catch (const Error& error) {
+      throw error.at({.path = file_});
+    }
+  const at::Tensor x = input_of(crops);
   if (frozen_) return frozen_->forward(x);
   const Autocast autocast(device_, compute_type(precision_));
-  return network_.forward(x).logits;
+  return network_->forward(x).logits;
 }
 
 void Classifier::check_finite(const at::Tensor& logits) const {
@@ -109,8 +134,7 @@ std::vector<ClassifiedPicture> Classifier::classify(std::span<const std::filesys
   if (crops.empty()) return out;
   with_torch_errors({"classification", "close other programs", ""}, [&] {
     const at::NoGradGuard no_grad;
-    const at::Tensor x = input_of(crops);
-    const at::Tensor logits = logits_of(x).to(at::kCPU, at::kDouble), probabilities = at::softmax(logits, 1);
+    const at::Tensor logits = logits_of(crops).to(at::kCPU, at::kDouble), probabilities = at::softmax(logits, 1);
     check_finite(logits);
     std::int64_t row = 0;
     for (ClassifiedPicture& picture : out)

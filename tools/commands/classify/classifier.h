@@ -14,6 +14,7 @@
 #include "common/image/image.h"
 #include "common/models/inference/frozen_resnet.h"
 #include "common/models/precision.h"
+#include "tools/commands/export/exported_student.h"
 #include "train/run/stored_student.h"
 
 namespace vitrine {
@@ -37,6 +38,8 @@ class Classifier {
   /// Throws Error for weights that are not finite. `device`: from select_device(). `precision`: instead of the recorded
   /// one; empty: that one.
   Classifier(const StoredStudent& student, at::Device device, const std::string& precision);
+  /// Of a graph without weights, on the CPU in FP32.
+  explicit Classifier(ExportedStudent student);
 
   /// One result per path, in their order, with the `top` likeliest classes or as many as there are. The paths are one
   /// batch. Throws Error if memory runs out or a logit is not finite, never for a picture.
@@ -46,13 +49,17 @@ class Classifier {
   Image view(const std::filesystem::path& path, int size) const;
   /// The name of a class, or "class 17".
   std::string name_of(std::int64_t index) const;
-  Network& network() { return network_; }
+  /// Null for an exported graph.
+  Network* network() { return network_ ? &*network_ : nullptr; }
   /// Crops as the network's input, on its device.
   at::Tensor input_of(std::span<const Image* const> crops) const;
 
  private:
+  void check_record() const;
   ClassifiedPicture read(const std::filesystem::path& path) const;
-  at::Tensor logits_of(const at::Tensor& x);
+  /// uint8 [N, size, size, 3].
+  at::Tensor pictures_of(std::span<const Image* const> crops) const;
+  at::Tensor logits_of(std::span<const Image* const> crops);
   void check_finite(const at::Tensor& logits) const;
 
   WeightsRecord record_;
@@ -60,8 +67,9 @@ class Classifier {
   at::Device device_;
   std::string precision_;
   PrecisionScope scope_;
-  Network network_;
-  std::optional<FrozenResNet> frozen_;  ///< of a ResNet on a CPU, where its fused convolutions are the quicker
+  std::optional<Network> network_;
+  std::optional<ExportedStudent> exported_;  ///< instead of a network
+  std::optional<FrozenResNet> frozen_;       ///< of a ResNet on a CPU, where its fused convolutions are the quicker
 };
 
 }  // namespace vitrine

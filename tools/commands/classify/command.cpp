@@ -20,6 +20,7 @@
 #include "tools/commands/classify/explain.h"
 #include "tools/commands/classify/pictures.h"
 #include "tools/commands/classify/print.h"
+#include "tools/commands/export/exported_student.h"
 
 namespace vitrine {
 namespace {
@@ -31,10 +32,18 @@ struct ClassifyRequest {
   bool json = false;
 };
 
+Classifier classifier_of(const ClassifyRequest& request) {
+  const at::Device device = select_device(request.device);
+  if (!is_onnx_file(request.model)) return Classifier(read_student(request.model), device, request.precision);
+  if (!device.is_cpu() || (!request.precision.empty() && request.precision != "fp32"))
+    fail(request.model,
+         ": an ONNX file is computed on the CPU in fp32; leave out --device and --precision, or give the run");
+  return Classifier(read_exported(request.model));
+}
+
 // Returns the number of pictures that could not be read.
 std::size_t classify(const ClassifyRequest& request, const StopFlag& stop) {
-  const at::Device device = select_device(request.device);
-  Classifier classifier(read_student(request.model), device, request.precision);
+  Classifier classifier = classifier_of(request);
   const PictureList list = list_pictures(request.pictures);
   for (const LeftOut& entry : list.left_out)
     if (entry.kind != LeftOutKind::kSidecar && entry.kind != LeftOutKind::kHidden) note(entry.id + ": " + entry.reason);
@@ -74,7 +83,7 @@ int run(int count, char** arguments) {
       "--help says.");
   line.add_option("model", request.model,
                   "a run's directory (its best weights, else its last), a file of weights, or one that vitrine-export "
-                  "wrote: safetensors, pth or torchscript")
+                  "wrote: safetensors, pth, torchscript or onnx")
       .required();
   line.add_option("pictures", request.pictures, "pictures, and folders with pictures anywhere below them")
       .required()
@@ -82,7 +91,8 @@ int run(int count, char** arguments) {
   line.add_option("--top", request.top, "so many classes for each picture").range(1, 1 << 24).show_default();
   line.add_flag("--json", request.json, "a JSON object on each line");
   line.add_option("--device", request.device, "cpu, cuda or cuda:N").show_default();
-  line.add_option("--precision", request.precision, "fp32, tf32, bf16 or fp16; by default as it was trained")
+  line.add_option("--precision", request.precision,
+                  "fp32, tf32, bf16 or fp16; by default as it was trained, of onnx fp32")
       .one_of({"fp32", "tf32", "bf16", "fp16"});
   const auto explain =
       line.add_option(

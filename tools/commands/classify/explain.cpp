@@ -50,7 +50,10 @@ std::unique_ptr<const Teacher> open(const std::string& weights) {
 
 Explainer::Explainer(Classifier& classifier, std::filesystem::path directory, const std::string& teacher)
     : classifier_(classifier), directory_(std::move(directory)) {
-  const auto module = std::dynamic_pointer_cast<ResNetImpl>(classifier.network().module().shared_from_this());
+  Network* network = classifier.network();
+  if (network == nullptr)
+    fail("--explain follows gradients, which an ONNX file does not give; give the run or its safetensors");
+  const auto module = std::dynamic_pointer_cast<ResNetImpl>(network->module().shared_from_this());
   if (!module) fail("--explain draws the Grad-CAM of a ResNet, but this student is a ViT");
   resnet_ = ResNet(module);
   if (!teacher.empty()) teacher_ = open(teacher);

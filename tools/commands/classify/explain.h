@@ -19,7 +19,7 @@ namespace vitrine {
 class Explainer {
  public:
   /// Creates `directory`. `teacher`: weights or a folder with them; empty: none. Throws Error if the student is no
-  /// ResNet, and for a teacher that cannot be opened or has no attention.
+  /// ResNet with weights, and for a teacher that cannot be opened or has no attention.
   Explainer(Classifier& classifier, std::filesystem::path directory, const std::string& teacher);
 
   /// The files written, "NUMBER-NAME.jpg" with numbers from `first`; empty for pictures that could not be read.

@@ -4,10 +4,17 @@
 
 #include <algorithm>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/kernels/normalise.h"
 
 namespace vitrine {
+
+std::string AgreementResult::limit_words() const {
+  const std::string size = significant(largest, 2), share = significant(kMaxDifference, 2);
+  return largest > 1 ? text(significant(limit, 2), " (", share, " of the largest logit, ", size, ")")
+                     : text(share, " (absolute: the largest logit is ", size, ")");
+}
 
 AgreementResult check_agreement(const StoredStudent& student, Network& network, const Forward& exported,
                                 const std::vector<PictureBatch>& batches) {

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "tools/commands/export/formats.h"
@@ -21,6 +22,8 @@ struct AgreementResult {
   double difference = 0;  ///< the largest of all logits
   double largest = 0;     ///< absolute value of the student's logits
   double limit = 0;       ///< kMaxDifference, times `largest` where it is above 1
+
+  std::string limit_words() const;  ///< "0.0012 (0.0001 of the largest logit, 12)", "0.0001 (absolute: ...)"
 };
 
 /// Relative to the largest logit: FP32 networks whose convolutions sum in another order differ by some 1e-6 of it.

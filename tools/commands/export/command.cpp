@@ -97,10 +97,9 @@ int run(int count, char** arguments) {
   request.names = chosen(kNames, "--names", names);
   request.graph.input = chosen(kInputs, "--input", input);
   for (const ExportedFile& file : export_student(request))
-    std::printf("%s: %s, %s; largest difference of a logit %s (logits reach %s, which allows %s)\n", file.path.c_str(),
-                name_of(file.format), human_bytes(static_cast<double>(file.bytes)).c_str(),
-                significant(file.agreement.difference, 2).c_str(), significant(file.agreement.largest, 2).c_str(),
-                significant(file.agreement.limit, 2).c_str());
+    std::printf("%s: %s, %s; largest difference of a logit %s, limit %s\n", file.path.c_str(), name_of(file.format),
+                human_bytes(static_cast<double>(file.bytes)).c_str(), significant(file.agreement.difference, 2).c_str(),
+                file.agreement.limit_words().c_str());
   return 0;
 }
 

@@ -1,12 +1,19 @@
 #include <ATen/ATen.h>
 
 #include <map>
+#include <stdexcept>
+#include <string>
+#include <variant>
 
 #include "common/base/error.h"
 #include "tools/commands/export/fold.h"
 
 namespace vitrine {
 namespace {
+
+[[noreturn]] void refuse(const std::string& what) {
+  throw Error(ErrorKind::kCorrupt, {.what = what, .remedy = "export again"});
+}
 
 class GraphEvaluation {
  public:
@@ -46,7 +53,7 @@ class GraphEvaluation {
     if (node.op == "GlobalAveragePool") return input(0).mean({2, 3}, true);
     if (node.op == "Flatten") return input(0).flatten(1);
     if (node.op == "Gemm") return at::linear(input(0), input(1), input(2));
-    fail("the operator ", node.op, " is not one of an exported student");
+    refuse(text("the operator ", node.op, " is not one of an exported student"));
   }
 
   std::map<std::string, at::Tensor> values_;
@@ -55,7 +62,12 @@ class GraphEvaluation {
 }  // namespace
 
 at::Tensor evaluate(const OnnxModel& model, const at::Tensor& x) {
-  return GraphEvaluation(model).run(model, x);
+  try {
+    return GraphEvaluation(model).run(model, x);
+  } catch (const std::out_of_range&) {
+  } catch (const std::bad_variant_access&) {
+  }
+  refuse("a node of its graph lacks an input or an attribute");
 }
 
 }  // namespace vitrine

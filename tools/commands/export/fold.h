@@ -13,7 +13,7 @@ namespace vitrine {
 OnnxModel folded_model(const StoredStudent& student, const GraphOptions& options);
 
 /// What the graph computes, by the definitions of its operators, with ATen on the CPU. `x`: as model.input. Throws
-/// Error for an operator that folded_model() does not use.
+/// Error, kCorrupt, for a graph that folded_model() does not make: an operator, or a name that nothing has.
 at::Tensor evaluate(const OnnxModel& model, const at::Tensor& x);
 
 }  // namespace vitrine

@@ -38,12 +38,14 @@ BASIS_LEVEL = 9  # of zstd
 
 
 class Writer:
-    """Adds one track to a cache that has an index, a plan and recipes. Use it in a with statement:
+    """Adds one track to a cache that has an index, a plan and recipes (vitrine-extract CONFIG --recipes makes one without a
+    teacher). Use it in a with statement:
 
         views = Views("images", Cache("cache"))
         with Writer("cache", "logits", [1000], teacher="my_model", weights="my_model.pth") as writer:
             for pass_, group in writer.missing():
-                writer.put(pass_, group, model(normalise(views.read(pass_, group))))
+                images = torch.from_numpy(views.read(pass_, group)).permute(0, 3, 1, 2)    # uint8 [group, 3, size, size]
+                writer.put(pass_, group, model(normalised(images)))
 
     track           "logits", "embedding", "features.BLOCK" or "attention.BLOCK"
     shape           of one view: [K], [D], [C, H, W] or [heads, H, W]
@@ -124,7 +126,7 @@ class Writer:
             if number not in there:
                 raise InputError(f"{self.cache.directory}: pass {number} of recipes is not complete; there are {there}")
         if not wanted:
-            raise InputError(f"{self.cache.directory}: has no recipes of a whole pass; extract any track first, for instance logits")
+            raise InputError(f"{self.cache.directory}: has no recipes of a whole pass; make them with vitrine-extract CONFIG --recipes")
         return wanted
 
     def _begin(self) -> None:

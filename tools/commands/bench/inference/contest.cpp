@@ -75,7 +75,11 @@ Contest::Contest(const ContestOptions& options) : options_(options) {
 }
 
 std::string Contest::ask(const nlohmann::json& request, nlohmann::json& answer) {
-  if (!peer_) peer_ = std::make_unique<PeerProcess>(options_.python, "inference_peer.py");
+  try {
+    if (!peer_) peer_ = std::make_unique<PeerProcess>(options_.python, "inference_peer.py");
+  } catch (const Error& error) {
+    return text("did not run: ", error.what());
+  }
   const auto reply = peer_->ask(request);
   if (!reply) {
     peer_.reset();
@@ -88,17 +92,10 @@ std::string Contest::ask(const nlohmann::json& request, nlohmann::json& answer) 
 nlohmann::json Contest::specification(const Subject& subject, std::int64_t batch, const Entry& entry) const {
   const WeightsRecord& record = subject.resnet->record;
   const std::filesystem::path onnx = entry.onnx.empty() ? files_ / kGraph : entry.onnx;
-  return {{"runtime", entry.runtime},
-          {"precision", entry.precision},
-          {"arch", record.model.arch},
-          {"width", record.model.width},
-          {"classes", record.class_count},
-          {"weights", (files_ / kWeights).string()},
-          {"onnx", onnx.string()},
-          {"size", subject.size},
-          {"batch", batch},
-          {"threads", options_.threads},
-          {"input", (files_ / kInput).string()}};
+  return {{"runtime", entry.runtime},        {"precision", entry.precision},  {"arch", record.model.arch},
+          {"width", record.model.width},     {"classes", record.class_count}, {"weights", (files_ / kWeights).string()},
+          {"onnx", onnx.string()},           {"size", subject.size},          {"batch", batch},
+          {"device", options_.device.str()}, {"threads", options_.threads},   {"input", (files_ / kInput).string()}};
 }
 
 void Contest::write_files(const Subject& subject, const std::vector<Entry>& entries, const at::Tensor& x) {
@@ -117,11 +114,11 @@ std::unique_ptr<Contest::Contestant> Contest::admit(const Subject& subject, std:
   at::Tensor logits;
   if (entry.runtime == kOwnRuntime) {
     Runner runner;
-    const std::optional<std::uint64_t> growth = peak_growth([&] {
+    const std::optional<std::uint64_t> growth = peak_growth(options_.device, [&] {
       runner = make_runner(subject, {entry.precision, entry.preparation, batch, options_.device});
       logits = runner(x);
     });
-    if (batch == 1 && options_.device.is_cpu()) figures.memory = growth;
+    if (batch == 1) figures.memory = growth;
     out = std::make_unique<Contestant>(std::move(runner), x);
   } else {
     nlohmann::json answer;
@@ -129,6 +126,7 @@ std::unique_ptr<Contest::Contestant> Contest::admit(const Subject& subject, std:
     if (!figures.failed.empty()) return nullptr;
     const auto values = answer.at("logits").get<std::vector<float>>();
     logits = at::tensor(values).view({batch, -1});
+    if (batch == 1 && answer.contains("memory")) figures.memory = answer.at("memory").get<std::uint64_t>();
     out = std::make_unique<Contestant>(*peer_, answer.at("network").get<int>());
   }
   if (logits.sizes() != exact.sizes()) {

@@ -23,15 +23,15 @@ inline constexpr const char* kOwnRuntime = "vitrine";
 /// One network in one runtime and precision.
 struct Entry {
   std::string runtime = kOwnRuntime;
-  std::string precision = "fp32";                  ///< fp32, bf16, fp16, and int8 with `onnx`
+  std::string precision = "fp32";                  ///< fp32, bf16, fp16, and int8 with `onnx`, on a CPU
   Preparation preparation = Preparation::kPacked;  ///< of kOwnRuntime
-  std::filesystem::path onnx;                      ///< of onnxruntime, instead of the network's own export; or empty
+  std::filesystem::path onnx;  ///< of onnxruntime and openvino, instead of the network's export; or empty
 };
 
 struct Figures {
   Entry entry;
   std::map<std::int64_t, std::vector<double>> samples;  ///< seconds per forward, by batch
-  std::optional<std::uint64_t> memory;  ///< kOwnRuntime on a CPU: peak growth from making it to its first forward
+  std::optional<std::uint64_t> memory;  ///< peak growth from making it to its first forward; not of a peer on a CPU
   double error = 0;                     ///< of its logits from the FP32 module's, relative
   std::string failed;                   ///< the reason if there are no samples; else empty
 
@@ -51,8 +51,8 @@ struct ContestOptions {
 };
 
 /// Measures all entries of one network at each batch: rounds over the entries, so that what else the machine does meets
-/// each of them. An entry that cannot run (a peer that is not installed, a precision that it does not have) has
-/// `failed`. Makes the files that peers need in a temporary directory.
+/// each of them, on one device. An entry that cannot run (a peer that is not installed, a precision that it does not
+/// have) has `failed`. Makes the files that peers need in a temporary directory.
 class Contest {
  public:
   explicit Contest(const ContestOptions& options);

@@ -1,6 +1,7 @@
 // vitrine-bench inference: what a student costs where it runs, compared with its teacher and other runtimes.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -47,6 +48,17 @@ std::string unsupported_reason(const std::string& precision, at::Device device) 
   return device.is_cpu() ? "not on this processor" : "not on this GPU";
 }
 
+// An 8-bit file is of one network, and of a CPU.
+void check_int8(const InferenceRequest& request, const std::vector<bench::Subject>& subjects) {
+  if (request.int8.empty()) return;
+  if (!request.contest.device.is_cpu()) fail("--int8 is measured on a CPU; leave it out, or give --device cpu");
+  if (std::ranges::none_of(subjects, [&](const bench::Subject& one) { return bench::is_of(request.int8, one); }))
+    throw Error(ErrorKind::kInput,
+                {.path = request.int8,
+                 .what = "is not of a network that is measured",
+                 .remedy = "name its student, or an architecture with its --size, --classes and --width"});
+}
+
 bench::Measured measure(const InferenceRequest& request, bench::Contest& contest, const bench::Subject& subject) {
   bench::Measured out{.subject = subject};
   std::vector<bench::Entry> entries, steps;
@@ -63,8 +75,9 @@ bench::Measured measure(const InferenceRequest& request, bench::Contest& contest
     for (int step = 0; step <= static_cast<int>(bench::Preparation::kPacked); ++step)
       steps.push_back({.precision = precision, .preparation = static_cast<bench::Preparation>(step)});
   }
-  if (!request.int8.empty() && subject.resnet)
-    entries.push_back({.runtime = "onnxruntime", .precision = "int8", .onnx = request.int8});
+  if (!request.int8.empty() && bench::is_of(request.int8, subject))
+    for (const char* runtime : {"onnxruntime", "openvino"})
+      entries.push_back({.runtime = runtime, .precision = "int8", .onnx = request.int8});
   out.figures = contest.run(subject, entries);
   out.figures.insert(out.figures.end(), absent.begin(), absent.end());
   if (!steps.empty()) out.steps = contest.run(subject, steps);
@@ -80,6 +93,7 @@ int inference_command(InferenceRequest request) {
   std::vector<bench::Subject> subjects;
   if (!request.teacher.empty()) subjects.push_back(bench::teacher_subject(request.teacher, request.sizes));
   for (const std::string& model : request.models) add_subject(subjects, bench::student_subject(model, request.sizes));
+  check_int8(request, subjects);
   bench::Contest contest(request.contest);
   std::vector<bench::Measured> all;
   for (const bench::Subject& subject : subjects) all.push_back(measure(request, contest, subject));
@@ -91,7 +105,7 @@ int inference_command(InferenceRequest request) {
               describe_device(request.contest.device).name.c_str(), request.contest.threads,
               bench::cost_table(all).c_str());
   for (const bench::Measured& measured : all) {
-    bench::print_ratios(measured);
+    bench::print_ratios(measured, request.contest);
     bench::print_steps(measured);
   }
   return 0;
@@ -121,7 +135,10 @@ void add_inference(CommandLine& line, std::function<int()>& chosen) {
   command.add_option("--peers", request->peers, "torchvision, torch.compile, onnxruntime, openvino; none: no peer")
       .show_default()
       .one_of({"torchvision", "torch.compile", "onnxruntime", "openvino", "none"});
-  command.add_option("--int8", request->int8, "a file of tools/scripts/quantise.py, for ONNX Runtime").existing_file();
+  command
+      .add_option("--int8", request->int8,
+                  "a student's ONNX file of tools/scripts/quantise.py, for ONNX Runtime and OpenVINO")
+      .existing_file();
   command.add_option("--rounds", request->contest.rounds, "turns of each runtime").show_default().range(1, 1000);
   command.add_option("--seconds", request->contest.seconds, "of each turn").show_default().range(0.0, 3600.0);
   command.add_option("--python", request->contest.python, "with the peers' packages").show_default();

@@ -2,6 +2,7 @@
 
 #include <torch/cuda.h>
 #include <ATen/ATen.h>
+#include <c10/core/CachingDeviceAllocator.h>
 
 #include <malloc.h>
 
@@ -87,6 +88,17 @@ std::optional<std::uint64_t> status_bytes(const std::string& key) {
   return std::nullopt;
 }
 
+// PyTorch's statistics are of all streams of the device.
+std::uint64_t allocator_growth(at::Device device, const std::function<void()>& work) {
+  constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  c10::DeviceAllocator* allocator = c10::getDeviceAllocator(device.type());
+  const auto bytes = [&] { return allocator->getDeviceStats(device.index()).allocated_bytes.at(kAll); };
+  allocator->resetPeakStats(device.index());
+  const std::int64_t before = bytes().current;
+  work();
+  return static_cast<std::uint64_t>(bytes().peak - before);
+}
+
 // VmHWM becomes what VmRSS is.
 bool reset_peak() {
   std::ofstream out("/proc/self/clear_refs");
@@ -154,7 +166,8 @@ double quantile(std::vector<double> samples, double p) {
   return samples[static_cast<std::size_t>(place)];
 }
 
-std::optional<std::uint64_t> peak_growth(const std::function<void()>& work) {
+std::optional<std::uint64_t> peak_growth(at::Device device, const std::function<void()>& work) {
+  if (!device.is_cpu()) return allocator_growth(device, work);
   malloc_trim(0);
   const std::optional<std::uint64_t> before = status_bytes("VmRSS");
   const bool told = before.has_value() && reset_peak();

@@ -46,9 +46,9 @@ std::vector<double> time_calls(double seconds, const std::function<void()>& work
 /// The value below which a share `p` of the samples lies (nearest rank). `samples`: not empty.
 double quantile(std::vector<double> samples, double p);
 
-/// Bytes by which the process's memory grows at most during `work`, above what it holds before; nullopt where the
-/// kernel does not report it (/proc/self/clear_refs).
-std::optional<std::uint64_t> peak_growth(const std::function<void()>& work);
+/// Bytes by which memory grows at most during `work`, above what is held before: on a CPU the process's, nullopt where
+/// the kernel does not report it (/proc/self/clear_refs); on a GPU what PyTorch's allocator gives out.
+std::optional<std::uint64_t> peak_growth(at::Device device, const std::function<void()>& work);
 
 }  // namespace vitrine::bench
 

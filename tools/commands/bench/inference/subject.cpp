@@ -10,6 +10,7 @@
 #include "common/models/vit/vit.h"
 #include "common/models/weights/load.h"
 #include "common/teacher/open_teacher.h"
+#include "tools/commands/export/onnx/model.h"
 
 namespace vitrine::bench {
 namespace {
@@ -35,9 +36,23 @@ Subject resnet_subject(const std::string& name, StoredStudent student) {
 
 bool Subject::same_network(const Subject& other) const {
   if (size != other.size || resnet.has_value() != other.resnet.has_value()) return false;
-  if (!resnet) return vit == other.vit;
-  const WeightsRecord &one = resnet->record, &two = other.resnet->record;
-  return one.model.arch == two.model.arch && one.model.width == two.model.width && one.class_count == two.class_count;
+  return resnet ? same_network(other.resnet->record) : vit == other.vit;
+}
+
+bool Subject::same_network(const WeightsRecord& record) const {
+  if (!resnet || record.model.kind != "resnet" || record.size != size) return false;
+  const WeightsRecord& own = resnet->record;
+  return own.model.arch == record.model.arch && own.model.width == record.model.width &&
+         own.class_count == record.class_count;
+}
+
+bool is_of(const std::filesystem::path& onnx, const Subject& subject) {
+  const std::optional<WeightsRecord> record = WeightsRecord::parse(onnx_metadata(onnx), onnx.string());
+  if (!record)
+    throw Error(ErrorKind::kInput, {.path = onnx.string(),
+                                    .what = "does not record which model it is of",
+                                    .remedy = "give a file that vitrine-export or tools/scripts/quantise.py wrote"});
+  return subject.same_network(*record);
 }
 
 Subject random_resnet(const std::string& arch, const SubjectSizes& sizes) {

@@ -3,6 +3,7 @@
 #define VITRINE_TOOLS_COMMANDS_BENCH_INFERENCE_SUBJECT_H_
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -29,7 +30,12 @@ struct Subject {
 
   /// Whether both are the same network but for their weights.
   bool same_network(const Subject& other) const;
+  bool same_network(const WeightsRecord& record) const;
 };
+
+/// Whether the record in an ONNX file (onnx_metadata) is of this network, whatever its weights. Throws Error if the
+/// file cannot be read, or has no record.
+bool is_of(const std::filesystem::path& onnx, const Subject& subject);
 
 /// A ResNet with random weights. Throws Error for an unknown architecture.
 Subject random_resnet(const std::string& arch, const SubjectSizes& sizes);

@@ -82,7 +82,7 @@ std::string cost_table(const std::vector<Measured>& all) {
   return out;
 }
 
-void print_ratios(const Measured& measured) {
+void print_ratios(const Measured& measured, const ContestOptions& options) {
   std::vector<ReportLine> lines;
   for (const Figures& own : measured.figures) {
     if (own.entry.runtime != kOwnRuntime || !own.failed.empty()) continue;
@@ -92,7 +92,7 @@ void print_ratios(const Measured& measured) {
       const auto add = [&](const std::string& what, const std::string& unit, double mine, double theirs, double ratio) {
         lines.push_back({text(own.entry.precision, ", ", what), figure(mine) + unit,
                          text(peer.entry.runtime, " ", figure(theirs), unit), in_percent(ratio),
-                         bar_of(peer.entry.runtime)});
+                         options.device.is_cpu() ? bar_of(peer.entry.runtime) : ""});
       };
       const double rate = own.throughput(), other = peer.throughput();
       add("throughput", " images/s", rate, other, rate / other);

@@ -19,8 +19,9 @@ struct Measured {
 
 /// Networks, runtimes and precisions with their cost, one per line.
 std::string cost_table(const std::vector<Measured>& all);
-/// Own figures against each peer's of the same precision, with the ratio and the bar; as print_report() prints them.
-void print_ratios(const Measured& measured);
+/// Own figures against each peer's of the same precision, with the ratio and, on a CPU, the bar; as print_report()
+/// prints them.
+void print_ratios(const Measured& measured, const ContestOptions& options);
 /// What each preparation brings over the one before.
 void print_steps(const Measured& measured);
 

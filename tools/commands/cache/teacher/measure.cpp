@@ -174,7 +174,7 @@ Estimate measure_extraction(ExtractOptions options, const Teacher& teacher, std:
   const std::atomic<bool> never{false};
   const ShardKey shard{0, 0};
   const auto start = Clock::now();
-  Extractor(cache, plan, teacher, maker, std::move(ready), {}, estimate.workers).run(std::span(&shard, 1), never);
+  Extractor(cache, plan, &teacher, maker, std::move(ready), {}, estimate.workers).run(std::span(&shard, 1), never);
   estimate.costs.extraction = since(start) / static_cast<double>(estimate.sampled);
   time_reading(cache, plan, groups, shard_views, estimate);
   estimate.others = others.share();

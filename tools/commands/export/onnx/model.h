@@ -46,6 +46,9 @@ struct OnnxNode {
 /// The range of OnnxModel::opset in which the operators of a ResNet have one meaning and FP32 weights one form.
 inline constexpr int kMinOpset = 17, kMaxOpset = 23;
 
+/// Of the files that write_onnx() writes.
+inline constexpr const char* kOnnxProducer = "vitrine";
+
 struct OnnxModel {
   int opset = kMinOpset;
   std::string version;  ///< of Vitrine, its producer
@@ -62,6 +65,9 @@ void write_onnx(const OnnxModel& model, const std::filesystem::path& path);
 
 /// Reads a file that write_onnx() wrote. Throws Error, kCorrupt, for any other.
 OnnxModel read_onnx(const std::filesystem::path& path);
+
+/// The metadata_props of any ONNX file. Throws Error, kCorrupt, for what is none.
+std::map<std::string, std::string> onnx_metadata(const std::filesystem::path& path);
 
 }  // namespace vitrine
 

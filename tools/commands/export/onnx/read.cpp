@@ -57,8 +57,15 @@ OnnxWeight weight_of(const onnx::TensorProto& in) {
   return out;
 }
 
+std::map<std::string, std::string> metadata_of(const onnx::ModelProto& in) {
+  std::map<std::string, std::string> out;
+  for (const auto& entry : in.metadata_props()) out[entry.key()] = entry.value();
+  return out;
+}
+
 OnnxModel model_of(const onnx::ModelProto& in) {
   const onnx::GraphProto& graph = in.graph();
+  if (in.producer_name() != kOnnxProducer) other("made by " + in.producer_name());
   if (in.opset_import_size() != 1 || graph.input_size() != 1 || graph.output_size() != 1) other("inputs and outputs");
   OnnxModel out;
   out.opset = static_cast<int>(in.opset_import(0).version());
@@ -67,23 +74,33 @@ OnnxModel model_of(const onnx::ModelProto& in) {
   out.output = value_of(graph.output(0));
   for (const auto& node : graph.node()) out.nodes.push_back(node_of(node));
   for (const auto& weight : graph.initializer()) out.weights.push_back(weight_of(weight));
-  for (const auto& entry : in.metadata_props()) out.metadata[entry.key()] = entry.value();
+  out.metadata = metadata_of(in);
   return out;
 }
 
-}  // namespace
-
-OnnxModel read_onnx(const std::filesystem::path& path) {
+// What `take` makes of the file's message.
+template <class Take>
+auto from_file(const std::filesystem::path& path, const Take& take) {
   const MappedFile file(path);
   try {
     onnx::ModelProto message;
     if (file.bytes().size() > std::numeric_limits<int>::max() ||
         !message.ParseFromArray(file.bytes().data(), static_cast<int>(file.bytes().size())))
       other("its protobuf cannot be parsed");
-    return model_of(message);
+    return take(message);
   } catch (const Error& error) {
     throw error.at({.path = path.string()});
   }
+}
+
+}  // namespace
+
+OnnxModel read_onnx(const std::filesystem::path& path) {
+  return from_file(path, model_of);
+}
+
+std::map<std::string, std::string> onnx_metadata(const std::filesystem::path& path) {
+  return from_file(path, metadata_of);
 }
 
 }  // namespace vitrine

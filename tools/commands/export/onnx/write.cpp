@@ -55,7 +55,7 @@ void put(const OnnxWeight& weight, onnx::TensorProto& out) {
 onnx::ModelProto message_of(const OnnxModel& model) {
   onnx::ModelProto out;
   out.set_ir_version(ir_version(model.opset));
-  out.set_producer_name("vitrine");
+  out.set_producer_name(kOnnxProducer);
   out.set_producer_version(model.version);
   auto& opset = *out.add_opset_import();
   opset.set_domain("");
