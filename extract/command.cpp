@@ -95,7 +95,7 @@ int extract(const ExtractOptions& options, const ExtractMode& mode, const StopFl
               result.made.left_out == 1 ? " was" : " were", " left out: pictures could not be read; ",
               (std::filesystem::path(options.cache) / kLeftOutFile).string(), " names them"));
   if (result.made.stopped) {
-    note("stopped between two shards; run the same command again to resume");
+    note(text("stopped after ", counted(result.made.shards, "new shard"), "; run the same command again to resume"));
     return kStoppedExitCode;
   }
   print_result(options, result);

@@ -20,7 +20,7 @@ struct ExtractMode {
 /// Prepares the cache if it is not prepared for these options (prepare/prepare.h), then makes the shards of
 /// options.part (run/run.h). One of several parts does not prepare: it throws Error with mode.prepare_command if
 /// preparation is missing. A configuration that contradicts the cache is an Error before any picture is read. Returns
-/// the exit code: 0, or kStoppedExitCode when `stop` was set between two shards. Throws Error for bad input, before
+/// the exit code: 0, or kStoppedExitCode when `stop` was set while shards were made. Throws Error for bad input, before
 /// writing anything where possible, and Stopped when `stop` is set during the scan, the check on clean crops or the
 /// calibration. The same call resumes with what is missing. With mode.dry_run it ends after all checks, without the
 /// calibration.

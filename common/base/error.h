@@ -79,7 +79,8 @@ template <class... Parts>
 
 /// Runs a command's body and returns its exit code. An Error is printed as one line "PROGRAM: message" on standard
 /// error and returns its kind's exit code; std::bad_alloc and std::filesystem errors are handled the same way. Any
-/// other exception prints a request to report it and returns 70.
+/// other exception prints a request to report it and returns 70. A current directory that was removed is such an
+/// Error, before `body` is called.
 int guarded_main(const char* program, const std::function<int()>& body);
 
 }  // namespace vitrine

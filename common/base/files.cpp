@@ -18,6 +18,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "common/base/error.h"
@@ -249,6 +250,13 @@ void make_directories(const std::filesystem::path& directory) {
 void remove_file(const std::filesystem::path& path) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)
     fail_system(errno, path.string(), "cannot be removed", "check the directory's permissions");
+}
+
+void remove_directory(const std::filesystem::path& directory) {
+  std::error_code failure;
+  std::filesystem::remove_all(directory, failure);
+  if (failure)
+    fail_system(failure.value(), directory.string(), "cannot be removed", "check its permissions and its disk");
 }
 
 void rename_path(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -37,6 +37,8 @@ std::vector<DirectoryEntry> list_directory(const std::filesystem::path& director
 void make_directories(const std::filesystem::path& directory);
 /// Removes a file if it exists. Throws Error if that fails.
 void remove_file(const std::filesystem::path& path);
+/// Removes a directory and all that is in it, if it exists; links in it are not followed. Throws Error.
+void remove_directory(const std::filesystem::path& directory);
 /// Renames a file or directory; replaces `to` if it is a file. Throws Error.
 void rename_path(const std::filesystem::path& from, const std::filesystem::path& to);
 /// Renames PATH to PATH.WORD, or to PATH.WORD.2 and so on if that name is taken, and returns the new name. Never

@@ -5,6 +5,7 @@
 #include <new>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 
 #include "common/base/error.h"
 #include "common/base/screen.h"
@@ -37,10 +38,18 @@ int tell_end(const char* program, int code, const std::string& sentence, const P
   return code;
 }
 
+// Without one, relative paths lead nowhere and MKL ends the process when it looks for its libraries.
+void check_current_directory() {
+  std::error_code failure;
+  static_cast<void>(std::filesystem::current_path(failure));
+  if (failure) fail_system(failure.value(), "the current directory", "cannot be found", "change to one that exists");
+}
+
 }  // namespace
 
 int guarded_main(const char* program, const std::function<int()>& body) {
   try {
+    check_current_directory();
     return body();
   } catch (const Error& error) {
     return tell_end(program, exit_code(error.kind()), error.what(), &error.problem());

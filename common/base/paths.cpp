@@ -11,13 +11,33 @@
 
 namespace vitrine {
 
+namespace {
+
+std::filesystem::path without_slash_at_end(const std::filesystem::path& path) {
+  return path.has_filename() || path == path.root_path() ? path : path.parent_path();
+}
+
+void expect_followed(const std::error_code& failure, const std::filesystem::path& path) {
+  if (failure) fail_system(failure.value(), path.string(), "cannot be followed", "check the path and its permissions");
+}
+
+}  // namespace
+
 std::filesystem::path resolved_path(const std::filesystem::path& path) {
   if (path.empty()) return path;
   std::error_code failure;
   std::filesystem::path out = std::filesystem::absolute(path, failure);
   if (!failure) out = std::filesystem::weakly_canonical(out, failure);
-  if (failure) fail_system(failure.value(), path.string(), "cannot be followed", "check the path and its permissions");
-  return out.has_filename() || out == out.root_path() ? out : out.parent_path();
+  expect_followed(failure, path);
+  return without_slash_at_end(out);
+}
+
+std::filesystem::path path_from_root(const std::filesystem::path& path) {
+  if (path.empty()) return path;
+  std::error_code failure;
+  const std::filesystem::path out = std::filesystem::absolute(path, failure);
+  expect_followed(failure, path);
+  return without_slash_at_end(out.lexically_normal());
 }
 
 std::filesystem::path nearest_directory(const std::filesystem::path& path) {
@@ -29,6 +49,13 @@ std::filesystem::path nearest_directory(const std::filesystem::path& path) {
 bool is_within(const std::filesystem::path& path, const std::filesystem::path& directory) {
   const std::filesystem::path inner = resolved_path(path), outer = resolved_path(directory);
   return !outer.empty() && std::ranges::mismatch(outer, inner).in1 == outer.end();
+}
+
+std::filesystem::path own_directory() {
+  std::error_code failure;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", failure);
+  if (failure) fail_system(failure.value(), "/proc/self/exe", "cannot be read", "mount /proc");
+  return self.parent_path();
 }
 
 bool is_mount_point(const std::filesystem::path& path) {

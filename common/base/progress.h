@@ -3,10 +3,12 @@
 #ifndef VITRINE_COMMON_BASE_PROGRESS_H_
 #define VITRINE_COMMON_BASE_PROGRESS_H_
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace vitrine {
 
@@ -41,6 +43,23 @@ class Progress {
   std::chrono::steady_clock::time_point start_, drawn_;
   bool terminal_, finished_ = false;
   std::mutex mutex_;
+};
+
+/// Progress of a loop over bytes, shown in KB, without the remainders of small pieces getting lost. Thread-safe.
+class ByteProgress {
+ public:
+  ByteProgress(std::string what, std::uint64_t total, std::uint64_t done = 0)
+      : done_(done), progress_(std::move(what), "KB", total / kUnit, done / kUnit) {}
+  void advance(std::uint64_t bytes) {
+    const std::uint64_t before = done_.fetch_add(bytes);
+    progress_.advance((before + bytes) / kUnit - before / kUnit);
+  }
+  void finish() { progress_.finish(); }
+
+ private:
+  static constexpr std::uint64_t kUnit = 1000;
+  std::atomic<std::uint64_t> done_;
+  Progress progress_;
 };
 
 }  // namespace vitrine

@@ -4,7 +4,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <ctime>
 #include <thread>
 
 #include "common/base/error.h"
@@ -16,11 +19,30 @@ namespace {
 StopFlag asked{false};
 static_assert(StopFlag::is_always_lock_free, "a signal handler must not take a lock");
 
-extern "C" void ask_to_stop(int) {
-  asked = true;
+// When each of kStopSignals first came, in nanoseconds of the monotonic clock; 0: not yet.
+using Nanoseconds = std::atomic<std::int64_t>;
+std::array<Nanoseconds, kStopSignals.size()> first_came{};
+static_assert(Nanoseconds::is_always_lock_free);
+
+extern "C" void ask_to_stop(int number) {
+  request_stop();
+  timespec clock{};
+  ::clock_gettime(CLOCK_MONOTONIC, &clock);
+  const std::int64_t now = std::int64_t{clock.tv_sec} * 1'000'000'000 + clock.tv_nsec;
+  std::int64_t first = 0;
+  if (first_came[static_cast<std::size_t>(std::ranges::find(kStopSignals, number) - kStopSignals.begin())]
+          .compare_exchange_strong(first, now))
+    return;
+  if (now - first < std::chrono::nanoseconds(kSecondSignalAfter).count()) return;
+  ::signal(number, SIG_DFL);
+  ::raise(number);  // pending until this handler returns
 }
 
 }  // namespace
+
+void request_stop() {
+  asked = true;
+}
 
 void throw_if_stopped(const StopFlag& stop, const char* where) {
   if (stop) throw Stopped(text("stopped ", where));
@@ -43,8 +65,7 @@ sigset_t install_handlers() {
     if (::sigaction(number, nullptr, &before) != 0) fail_system(errno, "sigaction", "failed");
     if (number == SIGHUP && before.sa_handler == SIG_IGN) continue;
     action.sa_handler = ask_to_stop;
-    // SA_RESETHAND: a second signal has its default effect.
-    action.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND);
+    action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
     if (::sigaction(number, &action, nullptr) != 0) fail_system(errno, "sigaction", "failed");
     sigaddset(&handled, number);

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <stdexcept>
 #include <string>
@@ -32,12 +33,20 @@ const StopFlag& never_stop();
 
 inline constexpr std::array kStopSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
+/// One that comes sooner after the first of its kind belongs to the same request: timeout(1) signals the process and
+/// then its group, and a parent process passes on what its child received as well.
+inline constexpr std::chrono::seconds kSecondSignalAfter{1};
+
 /// Makes SIGINT, SIGTERM, SIGHUP and SIGUSR1 (a batch system's warning), sent to the process, set the returned flag. A
-/// second signal of the same kind ends the process at once, as without a handler. An ignored SIGHUP (nohup) stays
-/// ignored. The signals are blocked in the calling thread and in all that are made later, and handled in a thread of
-/// their own; one that the parent process had blocked counts too. Call from the main thread, before the work begins;
-/// later calls only return the flag. Before exec, a child process calls unblock_stop_signals().
+/// second signal of the same kind, at least kSecondSignalAfter after the first, ends the process at once, as without a
+/// handler. An ignored SIGHUP (nohup) stays ignored. The signals are blocked in the calling thread and in all that are
+/// made later, and handled in a thread of their own; one that the parent process had blocked counts too. Call from the
+/// main thread, before the work begins; later calls only return the flag. Before exec, a child process calls
+/// unblock_stop_signals().
 const StopFlag& stop_on_signals();
+
+/// Sets that flag, as such a signal does; safe in a signal handler.
+void request_stop();
 
 /// Unblocks these signals in the calling thread. Safe between fork and exec.
 void unblock_stop_signals();

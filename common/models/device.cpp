@@ -16,6 +16,7 @@
 #include <map>
 #include <mutex>
 
+#include "common/base/paths.h"
 #include "common/models/instruction_sets.h"
 
 namespace vitrine {
@@ -48,7 +49,7 @@ Function symbol(void* library, const std::filesystem::path& path, const char* na
 /// Loads the library once. It is never unloaded: torch keeps pointers into it.
 const CudaLibrary& load_cuda() {
   static const CudaLibrary loaded = [] {
-    const auto path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libvitrine_cuda.so";
+    const std::filesystem::path path = own_directory() / "libvitrine_cuda.so";
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
     if (library == nullptr)
       fail("device \"cuda\" needs ", path.string(), ", which cannot be loaded (", dlerror(),

@@ -195,20 +195,23 @@ TeacherOutputs Teacher::forward(std::span<const std::uint8_t> pictures, std::uin
   return network_->forward(x, taps);
 }
 
-std::vector<std::vector<float>> Teacher::run(std::span<const std::uint8_t> pictures, std::uint32_t views) const {
+std::vector<std::vector<float>> Teacher::run(std::span<const std::uint8_t> pictures, std::uint32_t views,
+                                             const StopFlag& stop) const {
   const std::size_t view_bytes = static_cast<std::size_t>(image_size()) * static_cast<std::size_t>(image_size()) * 3;
   if (views == 0 || views % options_.micro_batch != 0 || pictures.size() != views * view_bytes)
     throw std::logic_error("Teacher::run: views are not a multiple of the micro-batch, or images have another size");
-  return with_torch_errors(kAdvice, [&] { return compute(pictures, views); });
+  return with_torch_errors(kAdvice, [&] { return compute(pictures, views, stop); });
 }
 
-std::vector<std::vector<float>> Teacher::compute(std::span<const std::uint8_t> pictures, std::uint32_t views) const {
+std::vector<std::vector<float>> Teacher::compute(std::span<const std::uint8_t> pictures, std::uint32_t views,
+                                                 const StopFlag& stop) const {
   const std::size_t view_bytes = pictures.size() / views;
   const c10::InferenceMode inference;
   std::unique_lock<std::mutex> one_at_a_time(gpu_, std::defer_lock);
   if (!device_.is_cpu()) one_at_a_time.lock();
   std::vector<std::vector<at::Tensor>> parts(taps_.size());
   for (std::uint32_t first = 0; first < views; first += options_.micro_batch) {
+    throw_if_stopped(stop, "between two micro-batches");
     const TeacherOutputs out = forward(pictures.subspan(first * view_bytes, options_.micro_batch * view_bytes),
                                        options_.micro_batch, network_taps_, normalisation());
     std::size_t features = 0, attentions = 0;

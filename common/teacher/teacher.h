@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/stop.h"
 #include "common/cache/track.h"
 #include "common/image/transform.h"
 #include "common/models/precision.h"
@@ -53,8 +54,10 @@ class Teacher {
   /// pictures: uint8 [views, S, S, 3]. Returns raw FP32 values, one vector per track, [views, shape...]. `views` must
   /// be a multiple of options().micro_batch, the exact size of each forward pass. Thread-safe; on a CPU calls run in
   /// parallel and each needs at::set_num_threads(1), else results depend on the number of threads. Throws Error if an
-  /// output is not finite (naming view and track), if memory runs out (kMemory) and if the GPU fails (kIo).
-  std::vector<std::vector<float>> run(std::span<const std::uint8_t> pictures, std::uint32_t views) const;
+  /// output is not finite (naming view and track), if memory runs out (kMemory) and if the GPU fails (kIo); Stopped
+  /// between two micro-batches once `stop` is set.
+  std::vector<std::vector<float>> run(std::span<const std::uint8_t> pictures, std::uint32_t views,
+                                      const StopFlag& stop = never_stop()) const;
   /// Logits of any number of views (the last micro-batch is padded): [views, classes]. Same errors; needs a head.
   /// `normalisation`: replaces that of the options, unless null.
   std::vector<float> logits(std::span<const std::uint8_t> pictures, std::uint32_t views,
@@ -76,7 +79,8 @@ class Teacher {
   TeacherOutputs forward(std::span<const std::uint8_t> pictures, std::uint32_t views, const TeacherTaps& taps,
                          const Normalisation& normalisation) const;
   /// run() and logits() without conversion of LibTorch's errors.
-  std::vector<std::vector<float>> compute(std::span<const std::uint8_t> pictures, std::uint32_t views) const;
+  std::vector<std::vector<float>> compute(std::span<const std::uint8_t> pictures, std::uint32_t views,
+                                          const StopFlag& stop) const;
   std::vector<float> compute_logits(std::span<const std::uint8_t> pictures, std::uint32_t views,
                                     const Normalisation& normalisation) const;
   /// The heads to keep of one block's [N, heads, H, W], or their mean [N, 1, H, W].

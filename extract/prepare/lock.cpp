@@ -9,6 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/paths.h"
 #include "common/base/progress.h"
 
 namespace vitrine {
@@ -32,10 +33,10 @@ FileLock open_lock(const std::filesystem::path& path) {
 }  // namespace
 
 PrepareLock::PrepareLock(const std::filesystem::path& cache, const StopFlag& stop) : path_(cache / kLockName) {
-  for (std::filesystem::path directory = std::filesystem::absolute(cache).lexically_normal();
+  for (std::filesystem::path directory = path_from_root(cache);
        !directory.empty() && directory != directory.root_path() && !path_exists(directory);
        directory = directory.parent_path())
-    if (directory.has_filename()) made_.push_back(directory);
+    made_.push_back(directory);
   for (bool told = false; true;) {
     FileLock lock = open_lock(path_);
     const FileLock::Outcome outcome = lock.try_lock();

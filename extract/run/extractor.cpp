@@ -86,6 +86,7 @@ class Extractor::Shard : public ShardWork {
   }
 
   std::uint32_t groups() const override { return plan_.layout().span_of(key_).groups; }
+  std::uint64_t number() const { return plan_.layout().number_of(key_); }
   std::uint64_t views() const { return std::uint64_t{groups()} * plan_.options().group; }
   std::uint64_t views_left_out() const { return views_.count(); }
   /// After publish(): the tracks' new files; none for files that existed.
@@ -97,7 +98,7 @@ class Extractor::Shard : public ShardWork {
     return sum;
   }
 
-  void make(std::uint32_t g) override {
+  void make(std::uint32_t g, const StopFlag& dropped) override {
     const std::uint32_t group = plan_.layout().span_of(key_).group(g).group;
     try {
       std::vector<Recipe> recipes = plan_.group(key_.pass, group);
@@ -111,7 +112,7 @@ class Extractor::Shard : public ShardWork {
       if (recorded_ && hashed == hashed_view(recipes, group))
         check_picture(recorded_->picture_hashes[g], views_.picture_hashes[g]);
       std::vector<std::vector<float>> values;
-      if (extractor_.teacher_ != nullptr) values = extractor_.teacher_->run(pictures, views);
+      if (extractor_.teacher_ != nullptr) values = extractor_.teacher_->run(pictures, views, dropped);
       for (std::size_t t = 0; t < drafts_.size(); ++t) {
         if (!drafts_[t]) continue;
         blank_left_out(recipes, values[t], extractor_.ready_.bases[t].get());
@@ -147,9 +148,7 @@ class Extractor::Shard : public ShardWork {
  private:
   // A teacher's too (Teacher::tracks).
   int image_size() const { return static_cast<int>(plan_.options().image_size); }
-  std::filesystem::path recipes_file() const {
-    return extractor_.cache_ / "recipes" / shard_file_name(plan_.layout().number_of(key_));
-  }
+  std::filesystem::path recipes_file() const { return extractor_.cache_ / "recipes" / shard_file_name(number()); }
 
   // Without the recipes it is unknown which of the existing targets are blank.
   void check_recipes_are_known() const {
@@ -185,7 +184,8 @@ class Extractor::Shard : public ShardWork {
   std::vector<std::optional<FileRecord>> files_;
 };
 
-Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag& stop) const {
+Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag& stop,
+                               std::chrono::duration<double> finish_within) const {
   std::vector<ShardKey> missing;
   std::uint64_t total = 0, done = 0;
   const std::vector<TrackInfo>& tracks = ready_.tracks;
@@ -229,8 +229,6 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag&
   auto next = missing.begin();
   const auto next_shard = [&]() -> std::unique_ptr<ShardWork> {
     if (next == missing.end()) return nullptr;
-    made.stopped = stop;
-    if (made.stopped) return nullptr;
     return std::make_unique<Shard>(*this, *next++, progress, list, published);
   };
   if (!missing.empty()) {
@@ -240,7 +238,19 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag&
                                       std::max<std::size_t>(usual, workers_));
     tbb::task_arena arena(static_cast<int>(workers_));
     const OneThreadEach one_thread_each(arena);
-    run_shard_line(arena, workers_, next_shard);
+    const auto named = [](const char* doing, LineStop::Shards works) {
+      std::string words;
+      for (const ShardWork* work : works)
+        words += text(words.empty() ? "" : " and ", static_cast<const Shard*>(work)->number());
+      return words.empty() ? words : text(doing, works.size() == 1 ? " shard " : " shards ", words);
+    };
+    const auto tell = [&](LineStop::Shards finished, LineStop::Shards dropped) {
+      const std::string finishing = named("finishing", finished), dropping = named("dropping", dropped);
+      note(text("stopping: ", finishing, finishing.empty() || dropping.empty() ? "" : ", ", dropping,
+                "; Ctrl-C again ends at once"));
+    };
+    run_shard_line(arena, workers_, next_shard, {stop, finish_within, tell});
+    made.stopped = stop;
     if (!made.stopped) progress.finish();
   }
   return made;

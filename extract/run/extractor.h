@@ -2,6 +2,7 @@
 #ifndef VITRINE_EXTRACT_RUN_EXTRACTOR_H_
 #define VITRINE_EXTRACT_RUN_EXTRACTOR_H_
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -24,6 +25,8 @@ namespace vitrine {
 /// targets (left_out_views.h); existing recipes are replaced by ones with more marks before new targets are published.
 class Extractor {
  public:
+  static constexpr std::chrono::seconds kFinishWithin{5};  ///< a batch system kills half a minute after its signal
+
   /// References must outlive the extractor. `teacher`: null for the recipes alone. `ready`: the teacher's tracks, in
   /// its order, as created in the cache (create_cache, create_track, basis.h5). `notes`: stored in every shard,
   /// together with its quantisation error.
@@ -32,8 +35,8 @@ class Extractor {
 
   struct Made {
     std::uint64_t views = 0, bytes = 0, shards = 0;
-    std::uint64_t left_out = 0;  ///< of `views`: their pictures could not be read
-    bool stopped = false;
+    std::uint64_t left_out = 0;          ///< of `views`: their pictures could not be read
+    bool stopped = false;                ///< `stop` was set before all was done
     std::vector<CodecLoss> losses = {};  ///< one per track, over the new shards
     struct Directory {
       std::filesystem::path path;
@@ -43,9 +46,12 @@ class Extractor {
   };
   /// Makes the missing files of the given shards, in order; existing files are not touched. Lists each directory once.
   /// At most `workers` groups are made at once and two shards are in memory: one may be written while the next is made
-  /// (shard_line.h). Starts no more shards once `stop` is set. Each published file is immediately added to this run's
-  /// list (Manifest). Throws Error; files already published stay.
-  Made run(std::span<const ShardKey> shards, const StopFlag& stop) const;
+  /// (shard_line.h). Once `stop` is set it starts no more shards, finishes those in work that are complete within
+  /// `finish_within` (at the most twice that, where they take longer than foreseen), drops the others as if they had
+  /// not been begun, and says which. Each published file is immediately added to this run's list (Manifest). Throws
+  /// Error; files already published stay.
+  Made run(std::span<const ShardKey> shards, const StopFlag& stop,
+           std::chrono::duration<double> finish_within = kFinishWithin) const;
 
  private:
   class Shard;

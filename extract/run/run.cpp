@@ -89,6 +89,7 @@ RunResult run_part(const ExtractOptions& options, const std::string& part, const
   const Extractor extractor(options.cache, plan, teacher, views, std::move(ready), notes, *start.workers);
   RunResult result{extractor.run(shards, stop), tracks};
   if (!result.made.stopped) merge_all_lists(plan, options, part, result.made, stop);
+  result.made.stopped = stop;
   return result;
 }
 

@@ -396,25 +396,35 @@ TEST_CASE("a number is written with its noun") {
   CHECK(counted(2, "pass", "passes") == "2 passes");
 }
 
-TEST_CASE("the last line of a loop that goes on counts what this process did") {
+// What `loop` prints on standard error.
+std::string printed_by(const std::function<void()>& loop) {
   const TemporaryDirectory root;
-  const auto printed = [&](std::uint64_t done) {
-    const std::string path = root / "screen.txt";
-    std::fflush(stderr);
-    const int before = ::dup(STDERR_FILENO), file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
-    REQUIRE(::dup2(file, STDERR_FILENO) == STDERR_FILENO);
-    {
-      Progress progress("train", "images", 336, done);
-      progress.advance(112);
-      progress.finish();
-    }
-    std::fflush(stderr);
-    ::dup2(before, STDERR_FILENO);
-    ::close(before), ::close(file);
-    return testing::read_whole(path);
-  };
-  CHECK(printed(224).starts_with("train: 112 images in "));
-  CHECK(printed(0).starts_with("train: 112 images in "));
+  const std::string path = root / "screen.txt";
+  std::fflush(stderr);
+  const int before = ::dup(STDERR_FILENO), file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
+  REQUIRE(::dup2(file, STDERR_FILENO) == STDERR_FILENO);
+  loop();
+  std::fflush(stderr);
+  ::dup2(before, STDERR_FILENO);
+  ::close(before), ::close(file);
+  return testing::read_whole(path);
+}
+
+TEST_CASE("the last line of a loop that goes on counts what this process did") {
+  for (const std::uint64_t done : {224u, 0u})
+    CHECK(printed_by([&] {
+            Progress progress("train", "images", 336, done);
+            progress.advance(112);
+            progress.finish();
+          }).starts_with("train: 112 images in "));
+}
+
+TEST_CASE("pieces of any size add up to all bytes of a loop, in KB") {
+  CHECK(printed_by([] {
+          ByteProgress progress("unpack", 20'700, 700);
+          for (int i = 0; i < 40; ++i) progress.advance(500);
+          progress.finish();
+        }).starts_with("unpack: 20 KB in "));
 }
 
 TEST_CASE("crc32c gives the values of RFC 3720, appendix B.4") {

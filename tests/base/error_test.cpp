@@ -6,7 +6,9 @@
 
 #include "common/base/format_version.h"
 #include "common/base/json.h"
+#include "common/base/temporary.h"
 #include "tests/support/message.h"
+#include "tests/support/signals.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
@@ -67,6 +69,22 @@ TEST_CASE("each kind has its own exit code, the same in all programs") {
           throw std::filesystem::filesystem_error("this line belongs to a test", "p",
                                                   std::make_error_code(std::errc::permission_denied));
         }) == 3);
+}
+
+TEST_CASE("in a current directory that was removed a program says so, and its body does not run") {
+  const int status = vitrine::testing::child_status([] {
+    {
+      const TemporaryDirectory gone;
+      std::filesystem::current_path(gone.path());
+    }
+    bool ran = false;
+    const int code = guarded_main("test", [&] {
+      ran = true;
+      return 0;
+    });
+    return ran ? 1 : code;
+  });
+  CHECK((WIFEXITED(status) && WEXITSTATUS(status) == exit_code(ErrorKind::kInput)));
 }
 
 TEST_CASE("a failed system call is kInput for a bad path, else kIo or kMemory") {

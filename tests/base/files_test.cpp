@@ -157,6 +157,18 @@ TEST_CASE("directories are created, and a file in the way is named") {
   CHECK(thrown_by([&] { publish(directory / "file/below", "x"); }).starts_with("2: "));
 }
 
+TEST_CASE("a directory is removed with all that is in it, but not what its links lead to") {
+  const TemporaryDirectory directory;
+  write_whole(directory / "tree/a/b/file", "x");
+  write_whole(directory / "kept/file", "x");
+  fs::create_directory_symlink(directory / "kept", directory / "tree/a/link");
+  remove_directory(directory / "tree");
+  CHECK_FALSE(path_exists(directory / "tree"));
+  CHECK(file_exists(directory / "kept/file"));
+  remove_directory(directory / "tree");
+  CHECK(has(thrown_by([&] { remove_directory(directory / std::string(300, 'n')); }), ": cannot be removed ("));
+}
+
 TEST_CASE("an existing file is removed, and a failure to remove is an error") {
   const TemporaryDirectory directory;
   write_whole(directory / "file", "");
@@ -184,6 +196,11 @@ TEST_CASE("a path is resolved however it is written, and one in a folder is foun
   CHECK(resolved_path(".") == fs::current_path());
   CHECK(resolved_path("/") == "/");
   CHECK(resolved_path("").empty());
+  CHECK(path_from_root(real / "link/./new/") == real / "link/new");
+  CHECK(path_from_root(real / "none/../loop") == real / "loop");
+  CHECK(path_from_root(".") == fs::current_path());
+  CHECK(path_from_root("/") == "/");
+  CHECK(path_from_root("").empty());
   CHECK(nearest_directory(real / "link") == real / "folder");
   CHECK(nearest_directory(real / "folder/new/newer") == real / "folder");
   CHECK(nearest_directory("new/newer") == fs::current_path());

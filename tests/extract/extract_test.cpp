@@ -28,6 +28,7 @@ using vitrine::testing::CommandResult;
 using vitrine::testing::ExtractFixture;
 using vitrine::testing::has;
 using vitrine::testing::kBySignal;
+using vitrine::testing::read_whole;
 
 namespace {
 
@@ -130,14 +131,58 @@ TEST_CASE("a killed or stopped run resumes where it was") {
   check_equal(expected, fixture.files("killed"));
 
   CHECK(interrupted(fixture, "stopped", long_run, SIGTERM, "shard 1") == 130);
-  CHECK(vitrine::testing::read_whole(fixture.root / "errors.txt").find("run the same command again") !=
-        std::string::npos);
+  CHECK(has(read_whole(fixture.root / "errors.txt"), "run the same command again"));
+  CHECK(has(read_whole(fixture.root / "errors.txt"), "stopping: "));
   const auto stopped = fixture.shards("stopped");
   CHECK(stopped.size() % 5 == 0);  // complete shards only: the one being written, and those in progress
   CHECK(stopped.size() >= 5);
   CHECK(stopped.size() <= 5 * 3);
   REQUIRE(fixture.extract("stopped", long_run).exit_code == 0);
   check_equal(expected, fixture.files("stopped"));
+
+  // When the last shard is in work, nothing further is begun anyway.
+  CHECK(interrupted(fixture, "last", long_run, SIGTERM, "shard 16") == 130);
+  CHECK(has(read_whole(fixture.root / "errors.txt"), "stopped after 16 new shards; run the same command again"));
+  CHECK(has(read_whole(fixture.root / "errors.txt"), "to resume: "));
+  REQUIRE(fixture.extract("last", long_run).exit_code == 0);
+  check_equal(expected, fixture.files("last"));
+}
+
+TEST_CASE("a stop within a large shard drops it after the group in work, and the same command makes its bytes") {
+  at::set_num_threads(1);
+  const ExtractFixture fixture;
+  const std::vector<std::string> settings{
+      "passes=1",         "plan.group=2",     "plan.shard_groups=64", "teacher.micro_batch=2",
+      "taps.features=[]", "taps.attention=[]"};
+  REQUIRE(fixture.extract("whole", settings).exit_code == 0);
+  REQUIRE(fixture.prepare("cache", settings).exit_code == 0);
+  const auto prepared = fixture.files("cache");
+
+  ExtractOptions options;
+  load_config(fixture.config, settings, options);
+  const Teacher teacher(options.teacher, options.taps);
+  const Cache cache(fixture.root / "cache");
+  const std::vector<ShardKey> shards = shards_of_part(cache.plan(), 0, 1, "1/1");
+  REQUIRE(shards.size() == 1);
+  REQUIRE(cache.plan().layout().span_of(shards[0]).groups == 8);
+  // All pictures are gone, which counts them; the first that is missed requests the stop.
+  const std::filesystem::path elsewhere = fixture.root / "elsewhere";
+  std::filesystem::rename(fixture.images, elsewhere);
+  StopFlag stop{false};
+  const auto missed = std::make_shared<BadPictures>(BadImages::kSkip, cache.index().images.size(), 1.0);
+  missed->on_new([&](const LeftOut&) { stop = true; });
+  const ViewMaker views(fixture.images, cache.index_ptr(), options.plan.image_size, missed, {1});
+  ReadyTracks ready = make_ready(teacher, views, cache.plan(), teacher.tracks(cache.plan()), {nullptr}, 1024, 1);
+  const Extractor extractor(cache.directory(), cache.plan(), &teacher, views, std::move(ready), {}, 1);
+  const Extractor::Made made = extractor.run(shards, stop, std::chrono::seconds(0));
+  CHECK(made.stopped);
+  CHECK(made.shards == 0);
+  CHECK(missed->met().size() <= 2);  // of one group, of 15
+  CHECK((fixture.files("cache") == prepared));
+
+  std::filesystem::rename(elsewhere, fixture.images);
+  REQUIRE(fixture.extract("cache", settings).exit_code == 0);
+  check_equal(fixture.files("whole"), fixture.files("cache"));
 }
 
 TEST_CASE("every stop signal prints the exact command that resumes, which works") {

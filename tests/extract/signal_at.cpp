@@ -29,13 +29,20 @@ const Order& order() {
   return order;
 }
 
+// Returns when a thread has begun to handle it, so that what follows here comes after the signal.
+void send_to_process(int signal) {
+  ::kill(::getpid(), signal);
+  sigset_t pending;
+  while (::sigpending(&pending) == 0 && ::sigismember(&pending, signal) == 1) ::usleep(1000);
+}
+
 void pass(const char* what) {
   static std::atomic<int> passed = 0;
   if (std::strcmp(what, order().what) != 0 || ++passed != order().at) return;
   if (order().signal == SIGSTOP)
     ::raise(SIGSTOP);  // this thread does not come back from here before SIGCONT
   else
-    ::kill(::getpid(), order().signal);
+    send_to_process(order().signal);
 }
 
 int rename_to(const char* from, const char* to, unsigned flags) {

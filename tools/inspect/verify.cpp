@@ -363,10 +363,10 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   report.files += tasks.size();
   for (const FileTask& task : tasks) report.bytes += task.bytes;
   const unsigned threads = options.threads > 0 ? options.threads : default_threads();
-  Progress progress("verify", "KB", report.bytes / 1000, done / 1000);
+  ByteProgress progress("verify", report.bytes, done);
   FileCounts counts;
   check_files(tasks, images.get(), threads, findings, counts,
-              [&](const FileTask& task) { progress.advance(task.bytes / 1000); });
+              [&](const FileTask& task) { progress.advance(task.bytes); });
   progress.finish();
   report.groups = counts.groups;
   report.pictures = counts.pictures;

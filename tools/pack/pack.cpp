@@ -68,11 +68,11 @@ std::optional<std::size_t> whole_members(const fs::path& path, const PackManifes
 class Writer {
  public:
   Writer(OutputStream& out, const PackManifest& manifest, std::uint64_t done, const StopFlag& stop)
-      : out_(out), progress_("pack", "KB", manifest.tar_bytes() / 1000, done / 1000), stop_(stop) {}
+      : out_(out), progress_("pack", manifest.tar_bytes(), done), stop_(stop) {}
 
   void write(std::string_view bytes) {
     out_.write(bytes);
-    advance(bytes.size());
+    progress_.advance(bytes.size());
   }
 
   void write(const PackedFile& file) {
@@ -110,21 +110,14 @@ class Writer {
       hash.update(piece);
       out_.write(piece);
       offset += piece.size();
-      advance(piece.size());
+      progress_.advance(piece.size());
     }
     if (hash.digest() != file.record.hash) refuse("differs from the hash that was recorded when it was written");
   }
 
-  void advance(std::uint64_t bytes) {
-    rest_ += bytes;
-    progress_.advance(rest_ / 1000);
-    rest_ %= 1000;
-  }
-
   OutputStream& out_;
-  Progress progress_;
+  ByteProgress progress_;
   const StopFlag& stop_;
-  std::uint64_t rest_ = 0;
 };
 
 // Whether `out` holds this pack, as far as its size and its list tell.

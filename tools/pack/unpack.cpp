@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <system_error>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -32,7 +33,8 @@ fs::path target_of(const fs::path& to) {
   };
   if (target == target.root_path() || is_mount_point(target))
     refuse("is where a disk is mounted, and cannot be replaced", "name a directory in it, which is made");
-  if (fs::is_symlink(fs::symlink_status(target)))
+  std::error_code failure;  // what cannot be examined cannot be made either, which is told then
+  if (fs::symlink_status(target, failure).type() == fs::file_type::symlink)
     refuse("is a link to something that does not exist", "remove it, or choose another directory");
   return target;
 }
@@ -76,13 +78,13 @@ void remove_temporary_files(const fs::path& staging, const PackManifest& manifes
   for (const fs::path& directory : directories) remove_abandoned(directory);
 }
 
-void read_into(const fs::path& path, PackReader& reader, Progress& progress, const StopFlag& stop) {
+void read_into(const fs::path& path, PackReader& reader, ByteProgress& progress, const StopFlag& stop) {
   publish(path, [&](const fs::path& temporary) {
     OutputStream out(temporary);
     reader.read(
         [&](std::span<const std::byte> piece) {
           out.write(piece);
-          progress.advance(piece.size() / 1000);
+          progress.advance(piece.size());
         },
         stop);
   });
@@ -107,7 +109,7 @@ PackCheck check_directory(const fs::path& directory, const StopFlag& stop) {
                                     .remedy = "expected a directory that a pack was extracted to"});
   const PackManifest manifest = PackManifest::parse(read_file(path), path.string());
   PackCheck out{manifest.files().size(), contents_bytes(manifest), {}};
-  Progress progress("check", "KB", out.bytes / 1000);
+  ByteProgress progress("check", out.bytes);
   for (const FileRecord& file : manifest.files()) {
     throw_if_stopped(stop, "while checking");
     const fs::path at = directory / file.name;
@@ -118,7 +120,7 @@ PackCheck check_directory(const fs::path& directory, const StopFlag& stop) {
     } else if (xxh3_of_file(at).hash != file.hash) {
       out.differences.push_back({file.name, "has other contents"});
     }
-    progress.advance(file.bytes / 1000);
+    progress.advance(file.bytes);
   }
   progress.finish();
   return out;
@@ -145,7 +147,7 @@ Unpacked unpack(const std::string& from, const fs::path& to, const StopFlag& sto
   std::uint64_t there = 0;
   for (const FileRecord& file : manifest.files())
     if (has_size(staging / file.name, file.bytes)) there += file.bytes;
-  Progress progress("unpack", "KB", out.bytes / 1000, there / 1000);
+  ByteProgress progress("unpack", out.bytes, there);
   for (const FileRecord& file : manifest.files()) {
     if (has_size(staging / file.name, file.bytes)) {  // published, so its hash was right
       reader.skip(stop);
@@ -170,9 +172,9 @@ PackCheck check_pack(const std::string& from, const StopFlag& stop) {
   PackReader reader(in);
   const PackManifest& manifest = reader.manifest();
   PackCheck out{manifest.files().size(), contents_bytes(manifest), {}};
-  Progress progress("check", "KB", out.bytes / 1000);
+  ByteProgress progress("check", out.bytes);
   for (std::size_t i = 0; i < manifest.files().size(); ++i)
-    reader.read([&](std::span<const std::byte> piece) { progress.advance(piece.size() / 1000); }, stop);
+    reader.read([&](std::span<const std::byte> piece) { progress.advance(piece.size()); }, stop);
   reader.finish();
   progress.finish();
   return out;

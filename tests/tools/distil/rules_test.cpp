@@ -14,6 +14,7 @@
 
 using namespace vitrine;
 using vitrine::testing::has;
+using vitrine::testing::message_of;
 
 namespace {
 
@@ -217,8 +218,37 @@ TEST_CASE("rules: the cache fits the disk, or the room that it needs is named") 
   CHECK(choice.passes == 4);
   CHECK(choice.cache_bytes <= 0.9 * static_cast<double>(*facts.free_bytes));
   facts.free_bytes = static_cast<std::uint64_t>(0.5 * pass);
-  CHECK_THROWS_WITH_AS(choose_settings(facts, {}), doctest::Contains("--cache on another disk"), Error);
-  CHECK_THROWS_WITH_AS(choose_settings(facts, {.passes = 2}), doctest::Contains("for 2 passes"), Error);
+  // Not even one fits, so fewer passes would not help.
+  for (const std::uint32_t passes : {0u, 2u}) {
+    const std::string none = message_of([&] { choose_settings(facts, {.passes = passes}); });
+    CHECK(has(none, "for 1 pass, "));
+    CHECK(none.ends_with("or give --cache on another disk"));
+  }
+  facts.free_bytes = static_cast<std::uint64_t>(1.5 * pass / 0.9);
+  const std::string fewer = message_of([&] { choose_settings(facts, {.passes = 2}); });
+  CHECK(has(fewer, "for 2 passes, "));
+  CHECK(fewer.ends_with("or give --cache on another disk, or fewer --passes"));
+}
+
+TEST_CASE("rules: checkpoints and exported weights have room too, on the cache's disk or on another") {
+  DistilFacts facts = facts_of(10'000);
+  const double pass = facts.view_bytes * 10'000;
+  facts.weight_bytes = pass / 10;  // so that a run takes as much as a pass
+  facts.free_bytes = static_cast<std::uint64_t>(5.5 * pass);
+  const DistilChoice choice = choose_settings(facts, {});
+  CHECK(choice.passes == 4);
+  CHECK(choice.run_bytes == doctest::Approx(pass));
+  CHECK(choose_settings(facts, {.baseline = true}).passes == 3);
+  facts.free_bytes = static_cast<std::uint64_t>(1.5 * pass);
+  CHECK(has(message_of([&] { choose_settings(facts, {}); }), "checkpoints and exported weights need about "));
+
+  facts.one_disk = false;
+  CHECK(choose_settings(facts, {}).passes == 1);
+  facts.run_free_bytes = static_cast<std::uint64_t>(1.05 * pass);
+  CHECK(has(message_of([&] { choose_settings(facts, {}); }), "the disk of --out has "));
+  facts.run_free_bytes = static_cast<std::uint64_t>(1.2 * pass);
+  CHECK(choose_settings(facts, {}).passes == 1);
+  CHECK(has(message_of([&] { choose_settings(facts, {.baseline = true}); }), "give --out on another disk"));
 }
 
 TEST_CASE(

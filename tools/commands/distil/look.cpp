@@ -1,5 +1,6 @@
 #include "tools/commands/distil/look.h"
 
+#include <sys/stat.h>
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -210,6 +211,14 @@ std::optional<std::uint64_t> free_bytes(const fs::path& directory) {
   return space.available;
 }
 
+// Whether files of both are on one disk; where that is not known, they are taken to be.
+bool on_one_disk(const fs::path& a, const fs::path& b) {
+  struct stat one {
+  }, other{};
+  if (::stat(a.c_str(), &one) != 0 || ::stat(b.c_str(), &other) != 0) return true;
+  return one.st_dev == other.st_dev;
+}
+
 // The choice that is enough to measure an extraction: its cost per view does not depend on the rest.
 DistilChoice to_measure(std::uint64_t images, std::uint32_t module_batch) {
   DistilChoice out;
@@ -333,6 +342,9 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
                        (estimate.decode + static_cast<double>(checks) * estimate.costs.live) * options.check_images;
   facts.view_bytes = estimate.bytes_a_view();
   facts.free_bytes = free_bytes(beside_cache);
+  const fs::path beside_run = nearest_directory(request.out);
+  facts.one_disk = on_one_disk(beside_cache, beside_run);
+  if (!facts.one_disk) facts.run_free_bytes = free_bytes(beside_run);
   found.costs = estimate.costs;
   const std::uint32_t size = request.size > 0 ? request.size : facts.teacher_size;
   ModelOptions student;
@@ -341,6 +353,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
                                         found.classes > 0 ? found.classes : std::max(2u, found.teacher_classes));
   const double scale = static_cast<double>(facts.teacher_size) / size;
   facts.step_seconds = cost.seconds * scale * scale;
+  facts.weight_bytes = cost.weight_bytes;
   found.precision = cost.precision;
   found.others = others.share();
   return found;

@@ -25,8 +25,11 @@ constexpr double kMostEpochsOfAPhase = 1e6;  // that vitrine-train takes
 // Half as many passes as epochs lose nothing, a fifth one or two points, a sixteenth nine (train/RESULTS.md).
 constexpr std::uint32_t kMostPasses = 32;
 
-constexpr double kMargin = 1.15;         // times vary, and validation takes some
-constexpr double kShareOfDisk = 0.9;     // of the free space
+constexpr double kMargin = 1.15;      // times vary, and validation takes some
+constexpr double kShareOfDisk = 0.9;  // of the free space
+// Copies of the weights in a run's directory: a checkpoint has weights, momentum and EMA, and two exist while one
+// replaces the other; exported are the best, the last and the ONNX file, and one is being written.
+constexpr double kWeightsOfRun = 10;
 constexpr std::uint32_t kSizeStep = 32;  // a ResNet's stride
 
 std::uint32_t usual_epochs(std::uint64_t images) {
@@ -110,16 +113,31 @@ Length fit_into(const DistilFacts& facts, const DistilFixed& fixed, std::uint32_
   return out;
 }
 
+double bytes_of_run(const DistilFacts& facts, const DistilFixed& fixed) {
+  return kWeightsOfRun * facts.weight_bytes * (fixed.baseline ? 2 : 1);
+}
+
+void check_disk_of_run(const DistilFacts& facts, const DistilFixed& fixed) {
+  if (facts.one_disk || !facts.run_free_bytes) return;
+  const auto free = static_cast<double>(*facts.run_free_bytes);
+  if (const double needed = bytes_of_run(facts, fixed); needed > kShareOfDisk * free)
+    fail("checkpoints and exported weights need about ", human_bytes(needed), ", and the disk of --out has ",
+         human_bytes(free), " free; make room there, or give --out on another disk");
+}
+
 // The number of passes that the disk has room for.
 std::uint32_t passes_on_disk(const DistilFacts& facts, const DistilFixed& fixed) {
   const double pass = facts.view_bytes * static_cast<double>(facts.images);
   if (!facts.free_bytes || pass <= 0) return kMostPasses;
-  const double room = kShareOfDisk * static_cast<double>(*facts.free_bytes);
-  const double most = std::floor(room / pass), wanted = std::max(1u, fixed.passes);
-  if (most < wanted)
-    fail("the cache needs ", human_bytes(wanted * pass), " for ", counted(std::max(1u, fixed.passes), "pass", "passes"),
-         ", and its disk has ", human_bytes(static_cast<double>(*facts.free_bytes)),
-         " free; give --cache on another disk, or fewer --passes");
+  const auto free = static_cast<double>(*facts.free_bytes);
+  const double beside = facts.one_disk ? bytes_of_run(facts, fixed) : 0;
+  const double most = std::floor(std::min(kShareOfDisk * free, free - beside) / pass);
+  const std::uint32_t least = most < 1 ? 1 : std::max(1u, fixed.passes);
+  if (most < least)
+    fail("the cache needs ", human_bytes(least * pass), " for ", counted(least, "pass", "passes"),
+         beside > 0 ? text(", checkpoints and exported weights need about ", human_bytes(beside)) : "",
+         ", and its disk has ", human_bytes(free), " free; make room there, or give --cache on another disk",
+         least > 1 ? ", or fewer --passes" : "");
   return static_cast<std::uint32_t>(std::min<double>(most, kMostPasses));
 }
 
@@ -200,6 +218,7 @@ BaselineChoice choose_baseline(const DistilFacts& facts, const DistilChoice& cho
 }
 
 DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed) {
+  check_disk_of_run(facts, fixed);
   const Length length = fit_into(facts, fixed, passes_on_disk(facts, fixed));
   DistilChoice out;
   const auto chosen = [&](const char* what, std::string value, std::string why) {
@@ -241,6 +260,7 @@ DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed)
 
   out.seconds = seconds_of(facts, fixed.baseline, out.passes, length.epochs, out.size);
   out.cache_bytes = facts.view_bytes * static_cast<double>(facts.images) * out.passes;
+  out.run_bytes = bytes_of_run(facts, fixed);
   return out;
 }
 

@@ -26,7 +26,11 @@ struct DistilFacts {
   double extract_seconds = 0, data_seconds = 0, step_seconds = 0;
   double once_seconds = 0;                  ///< index, check of the teacher, calibration
   double view_bytes = 0;                    ///< of the cache, per view and pass
-  std::optional<std::uint64_t> free_bytes;  ///< on the cache's disk
+  double weight_bytes = 0;                  ///< of the student
+  std::optional<std::uint64_t> free_bytes;  ///< on the cache's disk; unset: not known
+  /// On the disk of the run's directory; unset: not known, or it is the cache's.
+  std::optional<std::uint64_t> run_free_bytes;
+  bool one_disk = true;  ///< the run's directory is on the cache's disk
 };
 
 /// What the user fixed; 0: the rules choose.
@@ -43,6 +47,7 @@ struct DistilChoice {
   double max_error = 0, mix_probability = 0, min_area = 0;
   double seconds = 0;  ///< of everything
   double cache_bytes = 0;
+  double run_bytes = 0;  ///< of checkpoints and exported weights, the baseline's too
   double epochs() const { return align_epochs + joint_epochs + fine_tune_epochs; }
   struct Reason {
     std::string what, value, why;

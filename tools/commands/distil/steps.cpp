@@ -128,6 +128,10 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
                   request.student + ", " + found.precision});
   rows.push_back({"the cache", human_bytes(choice.cache_bytes),
                   facts.free_bytes ? human_bytes(static_cast<double>(*facts.free_bytes)) + " free" : ""});
+  rows.push_back({"checkpoints and weights", "about " + human_bytes(choice.run_bytes),
+                  facts.one_disk         ? "on the same disk"
+                  : facts.run_free_bytes ? human_bytes(static_cast<double>(*facts.run_free_bytes)) + " free"
+                                         : ""});
   rows.push_back({"it saves time", pays(found, choice), ""});
   std::string total = request.hours > 0 ? human_time(3600 * request.hours) + " given" : "";
   for (const std::string& more :

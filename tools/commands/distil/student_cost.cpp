@@ -56,6 +56,12 @@ class Trial {
     step();
     best_ = std::min(best_, std::chrono::duration<double>(Clock::now() - start).count());
   }
+  double weight_bytes() {
+    std::size_t bytes = 0;
+    for (const auto& tensors : {student_.network().module().parameters(), student_.network().module().buffers()})
+      for (const at::Tensor& tensor : tensors) bytes += tensor.nbytes();
+    return static_cast<double>(bytes);
+  }
   /// Seconds per view of the quickest step.
   double seconds() const { return best_ / static_cast<double>(kViews); }
 
@@ -98,7 +104,7 @@ StudentCost student_cost(const ModelOptions& model, const std::string& device_na
     for (int round = 0; round < kRounds && (round == 0 || Clock::now() - start < kEnough); ++round)
       for (auto& [precision, trial] : trials) trial->time_step();
     const auto quickest = std::ranges::min_element(trials, {}, [](const auto& one) { return one.second->seconds(); });
-    return StudentCost{quickest->second->seconds(), quickest->first};
+    return StudentCost{quickest->second->seconds(), quickest->first, quickest->second->weight_bytes()};
   });
 }
 

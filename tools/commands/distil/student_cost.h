@@ -13,6 +13,7 @@ namespace vitrine {
 struct StudentCost {
   double seconds = 0;  ///< of forward, backward and update per view, on the whole device
   std::string precision;
+  double weight_bytes = 0;  ///< of its parameters and buffers
 };
 
 /// Times a few steps of a `model` with random weights on random pictures of side `size`, in turn in each of

@@ -74,7 +74,7 @@ PictureDraw draw_of(const PilotRequest& request, const std::vector<PilotTeacher>
 void link_pictures(const PilotRequest& request, const std::vector<PilotTeacher>& teachers, const StopFlag& stop) {
   const fs::path drawn = drawn_file(request);
   if (path_exists(drawn)) return;
-  fs::remove_all(drawn.parent_path());
+  remove_directory(drawn.parent_path());
   const PictureShares found =
       draw_of(request, teachers)
           .link(teaching_folder(request), held_out_folder(request), teaching_wanted(request, teachers),

@@ -10,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
+#include "common/base/paths.h"
 #include "common/image/look.h"
 
 namespace vitrine {
@@ -35,7 +36,7 @@ std::uint64_t drawn_hash(std::uint64_t seed, const std::string& name) {
 }
 
 void link_to(const fs::path& file, const fs::path& link) {
-  fs::create_directories(link.parent_path());
+  make_directories(link.parent_path());
   std::error_code failure;
   fs::create_symlink(file, link, failure);
   if (failure)
@@ -91,10 +92,10 @@ PictureShares PictureDraw::total(std::uint64_t teaching, std::uint64_t held_out)
 PictureShares PictureDraw::link(const fs::path& train, const fs::path& held_out, std::uint64_t teaching,
                                 std::uint64_t scoring, const Decoding& decoding, const StopFlag& stop) const {
   const std::vector<PictureShares> shares = this->shares(teaching, scoring);
-  const fs::path from = fs::absolute(folders_.images);
+  const fs::path from = path_from_root(folders_.images);
   PictureShares out;
   for (std::size_t c = 0; c < order_.size(); ++c) {
-    for (const fs::path& folder : {train, held_out}) fs::create_directories(folder / index_.classes[order_[c]]);
+    for (const fs::path& folder : {train, held_out}) make_directories(folder / index_.classes[order_[c]]);
     PictureShares linked;
     for (const std::uint32_t image : images_[c]) {
       throw_if_stopped(stop, "while pictures were drawn");

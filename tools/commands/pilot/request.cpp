@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <system_error>
 #include <utility>
 #include <variant>
 
@@ -28,11 +27,7 @@ constexpr std::array kNotRecorded = {"images", "unlabelled",   "cache",       "p
                                      "passes", "allow_chance", "allow_mixed", "verify_images", "workers"};
 
 void make_absolute(std::string& path) {
-  if (path.empty()) return;
-  std::error_code failure;
-  const fs::path whole = fs::absolute(path, failure).lexically_normal();
-  if (!failure) path = whole.string();
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();  // "photos" and "photos/" are the same
+  path = path_from_root(path).string();  // "photos" and "photos/" are the same
 }
 
 void check_teacher(const PilotTeacher& teacher) {
@@ -124,18 +119,18 @@ std::vector<PilotTeacher> teachers_of(const PilotRequest& request) {
 }
 
 fs::path teaching_folder(const PilotRequest& request) {
-  return fs::absolute(request.out) / kImages / "train";
+  return path_from_root(request.out) / kImages / "train";
 }
 
 fs::path held_out_folder(const PilotRequest& request) {
-  return fs::absolute(request.out) / kImages / "held_out";
+  return path_from_root(request.out) / kImages / "held_out";
 }
 
 ExtractOptions extract_options(const PilotRequest& request, const PilotTeacher& teacher) {
   ExtractOptions out = teacher.options;
   out.images = teaching_folder(request).string();
   out.hold_out = 0;  // already held out of the folder that these pictures are from
-  out.cache = (fs::absolute(request.out) / teacher.name / "cache").string();
+  out.cache = (path_from_root(request.out) / teacher.name / "cache").string();
   out.first_pass = 0, out.passes = request.passes;
   out.part = "1/1";
   out.plan.shard_groups = std::max(1u, request.groups / 4);
@@ -149,7 +144,7 @@ TrainOptions train_options(const PilotRequest& request, const PilotTeacher& teac
   out.images = teaching_folder(request).string();
   out.validation = held_out_folder(request).string();
   out.eval_every = std::max(1u, static_cast<std::uint32_t>(request.epochs / 4));
-  out.output = (fs::absolute(request.out) / teacher.name / "run").string();
+  out.output = (path_from_root(request.out) / teacher.name / "run").string();
   out.size = teacher.options.plan.image_size;
   out.batch = teacher.batch;
   out.seed = request.seed;

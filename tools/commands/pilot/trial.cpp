@@ -12,6 +12,7 @@
 #include "common/base/files.h"
 #include "common/base/json.h"
 #include "common/base/local_ranks.h"
+#include "common/base/paths.h"
 #include "common/base/progress.h"
 #include "common/base/screen.h"
 #include "common/cache/cache.h"
@@ -31,7 +32,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 fs::path folder_of(const PilotRequest& request, const PilotTeacher& teacher) {
-  return fs::absolute(request.out) / teacher.name;
+  return path_from_root(request.out) / teacher.name;
 }
 
 std::vector<std::string> with_options(const PilotRequest& request, const fs::path& configuration) {
@@ -126,11 +127,18 @@ StudentAnswers answers_of(const PilotRequest& request, const TrainOptions& optio
   return out;
 }
 
+std::uint64_t bytes_below(const fs::path& directory) {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, kind] : list_directory(directory)) {
+    if (kind == DirectoryEntry::Kind::kFile) bytes += file_bytes(directory / name);
+    if (kind == DirectoryEntry::Kind::kDirectory) bytes += bytes_below(directory / name);
+  }
+  return bytes;
+}
+
 double bytes_per_view(const fs::path& directory) {
   const Cache cache(directory);
-  std::uint64_t bytes = 0;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory))
-    if (entry.is_regular_file()) bytes += entry.file_size();
+  const std::uint64_t bytes = bytes_below(directory);
   const auto views = static_cast<double>(cache.plan().layout().views_per_pass() * cache.recipe_passes().size());
   return views > 0 ? static_cast<double>(bytes) / views : 0;
 }

@@ -9,6 +9,7 @@
 #include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/base/json.h"
+#include "common/base/paths.h"
 #include "train/run_files/run_files.h"
 
 namespace vitrine {
@@ -215,14 +216,6 @@ std::vector<std::string> short_names(const std::vector<std::filesystem::path>& p
   return out;
 }
 
-// Absolute, without "." and trailing slashes, so that the run in "." has a name.
-std::filesystem::path full_path(const std::string& directory) {
-  std::error_code none;
-  std::filesystem::path path = std::filesystem::absolute(directory, none).lexically_normal();
-  if (none) path = directory;
-  return path.has_filename() ? path : path.parent_path();
-}
-
 void check_is_run(const std::filesystem::path& directory) {
   const auto refuse = [&](const char* what) {
     throw Error(ErrorKind::kInput, {.path = directory.string(),
@@ -249,7 +242,7 @@ void check_runs(const std::vector<std::string>& directories) {
 std::vector<Run> read_runs(const std::vector<std::string>& directories) {
   check_runs(directories);
   std::vector<std::filesystem::path> paths;
-  for (const std::string& directory : directories) paths.push_back(full_path(directory));
+  for (const std::string& directory : directories) paths.push_back(path_from_root(directory));  // "." has a name then
   const std::vector<std::string> names = short_names(paths);
   std::vector<Run> runs(paths.size());
   tbb::parallel_for(std::size_t{0}, runs.size(), [&](std::size_t i) { runs[i] = read_run(directories[i], names[i]); });

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -19,6 +20,7 @@ namespace {
 // Lock-free, as a signal handler needs. The handler may run in another thread than run_program().
 std::atomic<pid_t> child_process = 0;  // 0: there is none
 std::atomic<int> not_passed_on = 0;    // a signal that came meanwhile
+std::atomic<bool> asked = false;       // to stop, by any signal
 static_assert(std::atomic<pid_t>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
 // The signal is stored first and the process looked up then; run_program() does it in the other order, so that one of
@@ -29,10 +31,13 @@ void pass_on_to_child() {
   if (const int number = not_passed_on.exchange(0); number != 0) kill(child, number);
 }
 
-// The kernel sends a terminal's signals to the whole process group, the child included; those of a user or program come
-// to this process alone.
+// The kernel sends a terminal's signals to the whole process group, the child included. Those of a user or program may
+// come to this process alone; where the child receives them too, as from timeout(1), it takes both for one
+// (kSecondSignalAfter).
 void pass_on(int number, siginfo_t* info, void*) {
   const int saved = errno;
+  asked = true;
+  request_stop();  // also when the child ends with 0, because it was done before it looked
   if (info->si_code != SI_KERNEL) {
     not_passed_on = number;
     pass_on_to_child();
@@ -104,7 +109,11 @@ int run_program(const std::filesystem::path& program, const std::string& shown,
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   child_process = 0;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  const int number = WTERMSIG(status);
+  // It had not yet begun to listen, does not listen at all, or was asked twice.
+  if (asked && std::ranges::find(kStopSignals, number) != kStopSignals.end()) return kStoppedExitCode;
+  return 128 + number;
 }
 
 }  // namespace vitrine

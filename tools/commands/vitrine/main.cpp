@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/paths.h"
 #include "tools/commands/vitrine/completion.h"
 #include "tools/commands/vitrine/programs.h"
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <system_error>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -49,13 +48,6 @@ std::filesystem::path program_path(const std::filesystem::path& directory, const
 std::string shown_name(const std::string& own, const std::string& name) {
   const std::size_t slash = own.rfind('/');
   return (slash == std::string::npos ? "" : own.substr(0, slash + 1)) + "vitrine-" + name;
-}
-
-std::filesystem::path own_directory() {
-  std::error_code failure;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", failure);
-  if (failure) fail_system(failure.value(), "/proc/self/exe", "cannot be read", "mount /proc");
-  return self.parent_path();
 }
 
 ExecArguments::ExecArguments(const std::string& shown, const std::vector<std::string>& arguments) : words_{shown} {

@@ -25,9 +25,6 @@ std::filesystem::path program_path(const std::filesystem::path& directory, const
 /// "bin/vitrine".
 std::string shown_name(const std::string& own, const std::string& name);
 
-/// The directory of the running executable. Throws Error if the system does not provide it.
-std::filesystem::path own_directory();
-
 /// A command line as exec takes it: `shown` (argv[0]), the arguments and a null. Not copied: the pointers are into its
 /// own words.
 class ExecArguments {

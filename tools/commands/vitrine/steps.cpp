@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "common/base/error.h"
+#include "common/base/paths.h"
 #include "common/base/progress.h"
 #include "common/base/screen.h"
 #include "tools/commands/vitrine/child.h"
