@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/base/json.h"
@@ -84,9 +85,12 @@ void fill_preprocessing(const VitStructure& structure, const std::string& naming
                                usual.family, ": ", joined(filled)));
 }
 
+bool is_crop_mode(const std::string& mode) {
+  return mode == "center" || mode == "squash";
+}
+
 void check_crop_mode(const std::string& mode) {
-  if (mode != "center" && mode != "squash")
-    fail("teacher.crop_mode = \"", mode, "\" is not supported; expected center or squash");
+  if (!is_crop_mode(mode)) fail("teacher.crop_mode = \"", mode, "\" is not supported; expected center or squash");
 }
 
 /// "config.json, README.md".
@@ -94,6 +98,14 @@ std::string source_of(const TeacherCard& card) {
   std::string out;
   for (const auto& file : card.files) out += (out.empty() ? "" : ", ") + file.filename().string();
   return out;
+}
+
+/// The card's, or "center" for one that clean crops do not have: it concerns no view.
+std::optional<std::string> crop_mode_of(const TeacherCard& card, std::vector<std::string>& notes) {
+  if (!card.crop_mode || is_crop_mode(*card.crop_mode)) return card.crop_mode;
+  notes.push_back(text(source_of(card), " says crop_mode = \"", *card.crop_mode,
+                       "\", which is not supported; clean crops are made with \"center\""));
+  return "center";
 }
 
 VitHints hints_of(const TeacherOptions& options, const std::string& naming, const TeacherCard& card) {
@@ -106,8 +118,9 @@ VitHints hints_of(const TeacherOptions& options, const std::string& naming, cons
   }
   hints.image_size = options.image_size;
   hints.patch = options.patch;
-  hints.heads = options.heads != 0 ? options.heads : static_cast<int>(card.heads.value_or(0));
-  hints.activation = !options.activation.empty() ? options.activation : card.activation.value_or("");
+  hints.heads = options.heads;
+  hints.activation = options.activation;
+  hints.card_activation = card.activation.value_or("");
   hints.eps = card.norm_eps.value_or(0);
   hints.naming = naming;
   hints.norm_after_pooling = card.norm_after_pooling;
@@ -131,15 +144,38 @@ void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
   Filling filling(teacher.options, teacher.notes);
   filling.take("arch", &TeacherOptions::arch, card.architecture, source);
   filling.take("image_size", &TeacherOptions::image_size, card.image_size, source);
+  filling.take("heads", &TeacherOptions::heads, card.heads, source);
+  // Where no key is set, what the card says counts for some MLPs only: structure_of() decides.
+  if (!teacher.options.activation.empty())
+    filling.take("activation", &TeacherOptions::activation, card.activation, source);
   filling.take("mean", &TeacherOptions::mean, colours(card.mean), source);
   filling.take("std", &TeacherOptions::stddev, colours(card.std), source);
   teacher.normalisation_recorded |=
       teacher.options.mean == colours(card.mean) && teacher.options.stddev == colours(card.std);
   filling.take("crop_pct", &TeacherOptions::crop_pct, card.crop_pct, source);
-  filling.take("crop_mode", &TeacherOptions::crop_mode, card.crop_mode, source);
+  filling.take("crop_mode", &TeacherOptions::crop_mode, crop_mode_of(card, teacher.notes), source);
   filling.take("license", &TeacherOptions::license, card.license, source);
   note_interpolation(card.interpolation.value_or(""), source, teacher);
   teacher.classes = card.class_names;
+}
+
+/// What the card says of the network beside the weights, which count.
+void note_contradictions(const TeacherCard& card, const Tensors& weights, const VitStructure& structure,
+                         OpenedTeacher& teacher) {
+  if (card.files.empty()) return;
+  const auto compare = [&](const char* what, const std::optional<std::int64_t>& said, std::int64_t found) {
+    if (said && *said != found)
+      teacher.notes.push_back(
+          text(teacher.options.weights, ": has ", what, " = ", found, ", although ", source_of(card), " says ", *said));
+  };
+  compare("dim", card.dim, structure.dim);
+  compare("depth", card.depth, structure.depth);
+  compare("patch", card.patch, weights.at("patch_embed.proj.weight").size(2));
+  compare("classes", card.classes, structure.classes);
+  if (teacher.classes.empty() || static_cast<int>(teacher.classes.size()) == structure.classes) return;
+  teacher.notes.push_back(text(source_of(card), ": names ", counted(teacher.classes.size(), "class", "classes"),
+                               ", but the weights have ", structure.classes, "; the names are not used"));
+  teacher.classes.clear();
 }
 
 /// A ViT that vitrine-train made: its metadata has what tensors do not show.
@@ -208,12 +244,14 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
   VitStructure structure;
   if (given.structure != nullptr) {
     structure = *given.structure;
-    if (given.crop_mode.empty()) out.options.crop_mode = card.crop_mode.value_or("");  // tracks do not record it
+    if (given.crop_mode.empty())  // tracks do not record it
+      out.options.crop_mode = crop_mode_of(card, out.notes).value_or("");
   } else {
     take_own_metadata(files.metadata, out);
     take_card(card, out);
     VitReading reading = structure_of(files.tensors, hints_of(out.options, files.naming, card), given.weights);
     structure = std::move(reading.structure);
+    note_contradictions(card, files.tensors, structure, out);
     for (const std::string& sentence : reading.notes) out.notes.push_back(text(given.weights, ": ", sentence));
     if (!reading.assumed.empty())
       out.notes.push_back(text(given.weights, ": assuming ", joined(reading.assumed),
