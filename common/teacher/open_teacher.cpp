@@ -100,11 +100,12 @@ std::string source_of(const TeacherCard& card) {
   return out;
 }
 
-/// The card's, or "center" for one that clean crops do not have: it concerns no view.
-std::optional<std::string> crop_mode_of(const TeacherCard& card, std::vector<std::string>& notes) {
-  if (!card.crop_mode || is_crop_mode(*card.crop_mode)) return card.crop_mode;
-  notes.push_back(text(source_of(card), " says crop_mode = \"", *card.crop_mode,
-                       "\", which is not supported; clean crops are made with \"center\""));
+/// What `source` says, or "center" for a mode that clean crops do not have: it concerns no view.
+std::optional<std::string> crop_mode_of(const std::optional<std::string>& said, const std::string& source,
+                                        std::vector<std::string>& notes) {
+  if (!said || is_crop_mode(*said)) return said;
+  notes.push_back(
+      text(source, " says crop_mode = \"", *said, "\", which is not supported; clean crops are made with \"center\""));
   return "center";
 }
 
@@ -153,7 +154,7 @@ void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
   teacher.normalisation_recorded |=
       teacher.options.mean == colours(card.mean) && teacher.options.stddev == colours(card.std);
   filling.take("crop_pct", &TeacherOptions::crop_pct, card.crop_pct, source);
-  filling.take("crop_mode", &TeacherOptions::crop_mode, crop_mode_of(card, teacher.notes), source);
+  filling.take("crop_mode", &TeacherOptions::crop_mode, crop_mode_of(card.crop_mode, source, teacher.notes), source);
   filling.take("license", &TeacherOptions::license, card.license, source);
   note_interpolation(card.interpolation.value_or(""), source, teacher);
   teacher.classes = card.class_names;
@@ -245,7 +246,7 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
   if (given.structure != nullptr) {
     structure = *given.structure;
     if (given.crop_mode.empty())  // tracks do not record it
-      out.options.crop_mode = crop_mode_of(card, out.notes).value_or("");
+      out.options.crop_mode = crop_mode_of(card.crop_mode, source_of(card), out.notes).value_or("");
   } else {
     take_own_metadata(files.metadata, out);
     take_card(card, out);
@@ -295,7 +296,9 @@ OpenedTeacher open_module(const TeacherOptions& given, c10::Device device) {
   filling.take("crop_pct", &TeacherOptions::crop_pct, told(card.crop_pct), given.module);
   if (!card.license.empty()) filling.take("license", &TeacherOptions::license, told(card.license), given.module);
   note_interpolation(card.interpolation, given.module, out);
-  if (out.options.crop_mode.empty()) out.options.crop_mode = "center";
+  const std::string said = card.crop_mode.empty() ? "center" : card.crop_mode;
+  filling.take("crop_mode", &TeacherOptions::crop_mode, crop_mode_of(said, given.module, out.notes), given.module);
+  out.classes = card.class_names;
   out.network = std::move(module);
   return out;
 }
