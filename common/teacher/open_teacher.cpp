@@ -16,6 +16,7 @@
 #include "common/models/torch_errors.h"
 #include "common/models/vit/read_structure.h"
 #include "common/models/vit/resample.h"
+#include "common/models/vit/unused.h"
 #include "common/models/weights/load.h"
 #include "common/models/weights/card.h"
 #include "common/models/weights/names.h"
@@ -229,6 +230,7 @@ Vit load_vit(const VitStructure& structure, const WeightFiles& files, const std:
   Vit vit(structure, VitWeights::kUninitialised);
   Tensors tensors = resampled(files.tensors, structure);
   if (structure.fc_norm && !structure.norm && !tensors.contains("fc_norm.weight")) move_norm_after_pooling(tensors);
+  drop_unused(vit, where, tensors, notes);
   if (const LoadReport report = load_weights(*vit, tensors, where); !report.note.empty()) notes.push_back(report.note);
   with_torch_errors({"loading the teacher", "end other programs on the GPU, or choose a smaller teacher", ""},
                     [&] { vit->to(device); });

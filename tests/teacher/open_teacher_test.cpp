@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -331,6 +332,30 @@ TEST_CASE("sizes of the network that a card says and the weights do not have are
     CHECK(has(all(teacher.notes), note));
   CHECK(teacher.classes.empty());
   CHECK(teacher.network->shape().classes == 3);
+}
+
+TEST_CASE("tensors that cannot change the network are left out, others that it does not use are refused") {
+  const Folder folder;
+  const Tensors good = load_safetensors(folder.weights);
+  const at::Tensor x = at::ones({1, 3, 32, 32}), expected = folder.open().network->forward(x, {}).logits;
+  const auto with = [&](std::initializer_list<std::pair<const char*, at::Tensor>> extra) {
+    Tensors tensors = good;
+    for (const auto& [name, tensor] : extra) tensors[name] = tensor;
+    save_safetensors(folder.weights, tensors);
+  };
+  with({{"foo.bar", at::zeros({2})}, {"blocks.0.attn.mask", at::zeros({4, 4}, at::kInt)}});
+  const OpenedTeacher teacher = folder.open();
+  CAPTURE(all(teacher.notes));
+  CHECK(has(all(teacher.notes), "left out 2 tensors that this ViT does not use: \"blocks.0.attn.mask\", \"foo.bar\""));
+  CHECK(at::equal(teacher.network->forward(x, {}).logits, expected));
+  for (const char* name : {"blocks.0.attn.temperature", "blocks.2.gate", "patch_embed.norm.weight", "head.fc.weight",
+                           "pre_logits.fc.weight", "rel_pos_bias.relative_position_bias_table"}) {
+    with({{name, at::zeros({2})}});
+    const std::string message = message_of([&] { folder.open(); });
+    CAPTURE(message);
+    CHECK(has(message, text("has a tensor that this ViT does not use: \"", name, "\"")));
+    CHECK(has(message, "export_teacher.py"));
+  }
 }
 
 TEST_CASE("a crop mode of a card's that clean crops do not have is noted, one of a key's refused") {
