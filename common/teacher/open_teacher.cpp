@@ -48,7 +48,7 @@ class Filling {
   }
 
  private:
-  static std::string words(const std::vector<double>& colours) { return "[" + colour_words(colours) + "]"; }
+  static std::string words(const std::vector<double>& colours) { return colour_words(colours); }
   static std::string words(const std::string& word) { return "\"" + word + "\""; }
   template <class Number>
   static std::string words(Number number) {
@@ -75,9 +75,8 @@ void fill_preprocessing(const VitStructure& structure, const std::string& naming
     value = by_default;
     filled.push_back(text(key, " = ", words));
   };
-  const auto colours = [](const std::vector<double>& values) { return "[" + colour_words(values) + "]"; };
-  fill("mean", options.mean, usual.values.mean, colours(usual.values.mean));
-  fill("std", options.stddev, usual.values.stddev, colours(usual.values.stddev));
+  fill("mean", options.mean, usual.values.mean, colour_words(usual.values.mean));
+  fill("std", options.stddev, usual.values.stddev, colour_words(usual.values.stddev));
   fill(usual.crop_pct_is_guess && !usual.is_guess ? "assuming crop_pct" : "crop_pct", options.crop_pct,
        usual.values.crop_pct, text(usual.values.crop_pct));
   if (options.crop_mode.empty()) options.crop_mode = usual.values.crop_mode;
@@ -305,11 +304,16 @@ OpenedTeacher open_module(const TeacherOptions& given, c10::Device device) {
   return out;
 }
 
+/// Of weights or a module, and a file of class texts.
+std::string hash_with_texts(const std::string& hash, const std::string& zero_shot) {
+  return sha256_hex(hash + sha256_hex_of_file(zero_shot));
+}
+
 }  // namespace
 
 std::string teacher_sha256(const std::string& file, const std::string& zero_shot) {
   const std::string hash = sha256_of_weights(file);
-  return zero_shot.empty() ? hash : sha256_hex(hash + sha256_hex_of_file(zero_shot));
+  return zero_shot.empty() ? hash : hash_with_texts(hash, zero_shot);
 }
 
 std::string teacher_file_name(std::string file) {
@@ -328,7 +332,7 @@ OpenedTeacher open_teacher(const TeacherOptions& options, c10::Device device) {
     ZeroShotHead head = ZeroShotHead::load(options.zero_shot);
     out.classes = head.classes;
     out.network = std::make_unique<ZeroShotNetwork>(std::move(out.network), std::move(head), device, options.zero_shot);
-    out.weights_sha256 = sha256_hex(out.weights_sha256 + sha256_hex_of_file(options.zero_shot));
+    out.weights_sha256 = hash_with_texts(out.weights_sha256, options.zero_shot);
   }
   return out;
 }

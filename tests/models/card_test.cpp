@@ -190,6 +190,12 @@ TEST_CASE("open_clip_config.json tells where a tower of OpenCLIP's own pools, an
   CHECK(card_of_tower(R"(, "pool_type": "none")").pooling == "none");
   const TeacherCard timm = card_of_tower(R"(, "timm_model_name": "vit_base_patch16_siglip_224")");
   CHECK((!timm.pooling && !timm.norm_after_pooling && !timm.heads));
+  const auto quick = [](const char* tower) {
+    return card_of(text(R"({"model_cfg": {"quick_gelu": true, "vision_cfg": {)", tower, "}}}"), "open_clip_config.json")
+        .activation;
+  };
+  CHECK(quick(R"("width": 1024)") == "quick_gelu");
+  CHECK_FALSE(quick(R"("timm_model_name": "vit_base_patch16_siglip_224")"));
   CHECK(has(card_refusal(R"({"model_cfg": {"vision_cfg": {"final_ln_after_pool": 1}}})", "open_clip_config.json"),
             "final_ln_after_pool = 1 is not allowed; expected true or false"));
 }

@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/models/weights/load.h"
+#include "common/models/vit/architectures.h"
 #include "common/models/vit/read_structure.h"
 #include "common/models/vit/resample.h"
 #include "common/models/vit/vit.h"
@@ -195,6 +196,11 @@ TEST_CASE("an unknown architecture is reported separately, not among what the te
   CHECK(reading.notes ==
         std::vector<std::string>{"the architecture \"mine\" is not known; its structure is taken from the weights"});
   CHECK(reading.assumed == std::vector<std::string>{"activation gelu"});
+  // Words in it mean something in timm's names only.
+  CHECK_FALSE(find_architecture("my_xp_model", "file"));
+  CHECK(
+      has(message_of([] { find_architecture("vit_large_patch14_xp_224", "file"); }), "parallel branches and RMSNorm"));
+  CHECK(has(message_of([] { find_architecture("aimv2_large_patch14_224", "file"); }), "RMSNorm"));
 }
 
 TEST_CASE("sizes given with an architecture's name override those that the name stands for") {

@@ -205,7 +205,7 @@ TEST_CASE("a key that is set overrides config.json, and the difference is noted"
   folder.options.crop_pct = 0.8;  // as config.json has it: nothing to note
   const OpenedTeacher teacher = folder.open();
   CHECK(teacher.options.mean == std::vector<double>{0.5, 0.5, 0.5});
-  CHECK(has(all(teacher.notes), "teacher.mean = [0.5 0.5 0.5], although config.json says [0.1 0.2 0.3]"));
+  CHECK(has(all(teacher.notes), "teacher.mean = [0.5, 0.5, 0.5], although config.json says [0.1, 0.2, 0.3]"));
   CHECK_FALSE(has(all(teacher.notes), "teacher.crop_pct"));
   CHECK_FALSE(teacher.normalisation_recorded);
 }
@@ -225,13 +225,13 @@ TEST_CASE("what vitrine-train wrote into the weight file counts before config.js
   CHECK(teacher.options.mean == std::vector<double>{0.7, 0.8, 0.9});
   CHECK(teacher.options.crop_pct == 0.95);
   CHECK(teacher.options.license == "apache-2.0");  // only config.json has one
-  CHECK(has(all(teacher.notes), "teacher.mean = [0.7 0.8 0.9], although config.json says [0.1 0.2 0.3]"));
+  CHECK(has(all(teacher.notes), "teacher.mean = [0.7, 0.8, 0.9], although config.json says [0.1, 0.2, 0.3]"));
   CHECK(has(all(teacher.notes), "teacher.crop_pct = 0.95, although config.json says 0.8"));
   CHECK_FALSE(has(all(teacher.notes), "teacher.std"));
   folder.options.mean = {0.5, 0.5, 0.5};
   teacher = folder.open();
   CHECK(teacher.options.mean == std::vector<double>{0.5, 0.5, 0.5});
-  CHECK(has(all(teacher.notes), "although the file's metadata says [0.7 0.8 0.9]"));
+  CHECK(has(all(teacher.notes), "although the file's metadata says [0.7, 0.8, 0.9]"));
 }
 
 TEST_CASE("a tower of OpenCLIP's that norms the mean of the patches is that network, also from its track") {
