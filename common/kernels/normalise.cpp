@@ -66,10 +66,10 @@ std::string colour_words(const std::vector<double>& colours) {
   for (const double colour : colours) {
     std::array<char, 32> digits;
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), colour).ptr;
-    if (!out.empty()) out += ' ';
+    out += out.empty() ? "[" : ", ";
     out.append(digits.data(), end);
   }
-  return out;
+  return out.empty() ? "[]" : out + "]";
 }
 
 }  // namespace vitrine

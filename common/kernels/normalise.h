@@ -18,7 +18,8 @@ at::Tensor normalise_pictures(at::Tensor pictures, std::array<float, 3> mean, st
 /// A mean or std from a configuration. Throws Error naming `key` unless there are three values.
 std::array<float, 3> rgb_triplet(const std::vector<double>& values, const std::string& key);
 
-/// Mean or std as text in the fewest digits that identify the numbers exactly: "0.485 0.456 0.406".
+/// Mean or std as a configuration has it, in the fewest digits that identify the numbers exactly:
+/// "[0.485, 0.456, 0.406]".
 std::string colour_words(const std::vector<double>& colours);
 
 }  // namespace vitrine

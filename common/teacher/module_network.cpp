@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <span>
 #include <utility>
 
 #include "common/base/error.h"
@@ -12,6 +14,10 @@
 #include "common/base/json_fields.h"
 #include "common/models/autocast.h"
 #include "common/models/torch_errors.h"
+#include "common/models/weights/file_format.h"
+#include "common/models/weights/numpy_archive.h"
+#include "common/models/weights/torch_container.h"
+#include "common/models/weights/zip_archive.h"
 
 namespace vitrine {
 namespace {
@@ -58,6 +64,8 @@ void check_card(const ModuleCard& card, const std::string& where) {
       std::ranges::any_of(card.stddev, outside(1e-6, 1e6)))
     refuse("has a mean or std that is not three numbers of colours in [0, 1]");
   if (card.shape.classes > 1u << 24 || card.shape.embedding > 1u << 20) refuse("has sizes out of range");
+  if (!card.class_names.empty() && card.class_names.size() != card.shape.classes)
+    refuse(text("names ", card.class_names.size(), " classes, but has ", card.shape.classes));
   if (card.shape.blocks.size() > 1000) refuse(text("has ", card.shape.blocks.size(), " blocks"));
   if ((card.shape.classes > 0) != has(card, "logits")) refuse("disagrees with its outputs about logits");
   if ((card.shape.embedding > 0) != has(card, "embedding")) refuse("disagrees with its outputs about an embedding");
@@ -65,6 +73,25 @@ void check_card(const ModuleCard& card, const std::string& where) {
     if ((card.shape.blocks[b].channels > 0) != has(card, text("features.", b)) ||
         (card.shape.blocks[b].heads > 0) != has(card, text("attention.", b)))
       refuse(text("disagrees with its outputs about block ", b));
+}
+
+/// Before LibTorch, whose sentence for another file is about its own parts.
+void check_is_module(const std::string& where) {
+  const MappedFile file(where);
+  const std::span<const std::byte> bytes = file.bytes();
+  const ForeignFormat foreign = foreign_format(bytes);
+  bool weights = TorchContainer::is_container(bytes) ||
+                 (foreign.what.empty() && bytes.size() > 8 && std::to_integer<char>(bytes[8]) == '{');
+  if (ZipArchive::is_archive(bytes)) {
+    const ZipArchive archive(bytes, where);
+    if (!archive.ending_with("/constants.pkl").empty()) return;
+    weights = !archive.ending_with("/data.pkl").empty() || is_numpy_archive(bytes);
+  }
+  if (weights)
+    throw Error(ErrorKind::kInput, {.path = where,
+                                    .what = "holds weights, not an exported module",
+                                    .remedy = "set teacher.weights to it, in place of teacher.module"});
+  not_a_teacher(where, foreign.what.empty() ? "is not a TorchScript module" : foreign.what);
 }
 
 }  // namespace
@@ -134,8 +161,10 @@ ModuleCard ModuleCard::parse(const std::string& json, const std::string& where) 
   card.mean = fields.numbers("mean");
   card.stddev = fields.numbers("std");
   card.crop_pct = fields.number("crop_pct");
+  card.crop_mode = fields.words_or("crop_mode", "");
   card.interpolation = fields.words("interpolation");
   card.license = fields.words("license");
+  if (fields.has("class_names")) card.class_names = fields.list_of_words("class_names");
   check_card(card, where);
   return card;
 }
@@ -143,6 +172,7 @@ ModuleCard ModuleCard::parse(const std::string& json, const std::string& where) 
 ModuleNetwork::ModuleNetwork(const fs::path& file, c10::Device device) : where_(file.string()) {
   if (!file_exists(file))
     throw Error(ErrorKind::kInput, {.path = where_, .what = "is not a file", .remedy = "check teacher.module"});
+  check_is_module(where_);
   program_ = std::make_unique<ModuleProgram>(where_, device);
   card_ = ModuleCard::parse(program_->card(), where_);
   program_->expect(card_.outputs);

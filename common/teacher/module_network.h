@@ -20,6 +20,8 @@ namespace vitrine {
 ///   "blocks": [{"features": [C, H, W] or null, "attention": [heads, H, W] or null}, ...],
 ///   "outputs": ["logits", "embedding", "features.0", "attention.0", ...],
 ///   "mean", "std", "crop_pct", "interpolation", "license"}
+///
+/// and perhaps "crop_mode" and "class_names", which older ones lack.
 struct ModuleCard {
   std::string name;
   std::string precision;          ///< arithmetic that is part of the exported code
@@ -29,7 +31,9 @@ struct ModuleCard {
   std::vector<std::string> outputs;  ///< in the order in which the module returns them
   std::vector<double> mean, stddev;
   double crop_pct = 1;
+  std::string crop_mode;  ///< timm's word; empty: not said
   std::string interpolation, license;
+  std::vector<std::string> class_names;  ///< one per class, or none
 
   /// Throws Error (kCorrupt, kNewer), beginning with `where`.
   static ModuleCard parse(const std::string& json, const std::string& where);

@@ -15,6 +15,7 @@
 #include "common/models/torch_errors.h"
 #include "common/models/vit/read_structure.h"
 #include "common/models/vit/resample.h"
+#include "common/models/vit/unused.h"
 #include "common/models/weights/load.h"
 #include "common/models/weights/card.h"
 #include "common/models/weights/names.h"
@@ -47,7 +48,7 @@ class Filling {
   }
 
  private:
-  static std::string words(const std::vector<double>& colours) { return "[" + colour_words(colours) + "]"; }
+  static std::string words(const std::vector<double>& colours) { return colour_words(colours); }
   static std::string words(const std::string& word) { return "\"" + word + "\""; }
   template <class Number>
   static std::string words(Number number) {
@@ -74,9 +75,8 @@ void fill_preprocessing(const VitStructure& structure, const std::string& naming
     value = by_default;
     filled.push_back(text(key, " = ", words));
   };
-  const auto colours = [](const std::vector<double>& values) { return "[" + colour_words(values) + "]"; };
-  fill("mean", options.mean, usual.values.mean, colours(usual.values.mean));
-  fill("std", options.stddev, usual.values.stddev, colours(usual.values.stddev));
+  fill("mean", options.mean, usual.values.mean, colour_words(usual.values.mean));
+  fill("std", options.stddev, usual.values.stddev, colour_words(usual.values.stddev));
   fill(usual.crop_pct_is_guess && !usual.is_guess ? "assuming crop_pct" : "crop_pct", options.crop_pct,
        usual.values.crop_pct, text(usual.values.crop_pct));
   if (options.crop_mode.empty()) options.crop_mode = usual.values.crop_mode;
@@ -85,9 +85,12 @@ void fill_preprocessing(const VitStructure& structure, const std::string& naming
                                usual.family, ": ", joined(filled)));
 }
 
+bool is_crop_mode(const std::string& mode) {
+  return mode == "center" || mode == "squash";
+}
+
 void check_crop_mode(const std::string& mode) {
-  if (mode != "center" && mode != "squash")
-    fail("teacher.crop_mode = \"", mode, "\" is not supported; expected center or squash");
+  if (!is_crop_mode(mode)) fail("teacher.crop_mode = \"", mode, "\" is not supported; expected center or squash");
 }
 
 /// "config.json, README.md".
@@ -95,6 +98,15 @@ std::string source_of(const TeacherCard& card) {
   std::string out;
   for (const auto& file : card.files) out += (out.empty() ? "" : ", ") + file.filename().string();
   return out;
+}
+
+/// What `source` says, or "center" for a mode that clean crops do not have: it concerns no view.
+std::optional<std::string> crop_mode_of(const std::optional<std::string>& said, const std::string& source,
+                                        std::vector<std::string>& notes) {
+  if (!said || is_crop_mode(*said)) return said;
+  notes.push_back(
+      text(source, " says crop_mode = \"", *said, "\", which is not supported; clean crops are made with \"center\""));
+  return "center";
 }
 
 VitHints hints_of(const TeacherOptions& options, const std::string& naming, const TeacherCard& card) {
@@ -107,8 +119,9 @@ VitHints hints_of(const TeacherOptions& options, const std::string& naming, cons
   }
   hints.image_size = options.image_size;
   hints.patch = options.patch;
-  hints.heads = options.heads != 0 ? options.heads : static_cast<int>(card.heads.value_or(0));
-  hints.activation = !options.activation.empty() ? options.activation : card.activation.value_or("");
+  hints.heads = options.heads;
+  hints.activation = options.activation;
+  hints.card_activation = card.activation.value_or("");
   hints.eps = card.norm_eps.value_or(0);
   hints.naming = naming;
   hints.norm_after_pooling = card.norm_after_pooling;
@@ -132,14 +145,33 @@ void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
   Filling filling(teacher.options, teacher.notes);
   filling.take("arch", &TeacherOptions::arch, card.architecture, source);
   filling.take("image_size", &TeacherOptions::image_size, card.image_size, source);
+  filling.take("heads", &TeacherOptions::heads, card.heads, source);
+  // Where no key is set, what the card says counts for some MLPs only: structure_of() decides.
+  if (!teacher.options.activation.empty())
+    filling.take("activation", &TeacherOptions::activation, card.activation, source);
   filling.take("mean", &TeacherOptions::mean, colours(card.mean), source);
   filling.take("std", &TeacherOptions::stddev, colours(card.std), source);
   teacher.normalisation_recorded |=
       teacher.options.mean == colours(card.mean) && teacher.options.stddev == colours(card.std);
   filling.take("crop_pct", &TeacherOptions::crop_pct, card.crop_pct, source);
-  filling.take("crop_mode", &TeacherOptions::crop_mode, card.crop_mode, source);
+  filling.take("crop_mode", &TeacherOptions::crop_mode, crop_mode_of(card.crop_mode, source, teacher.notes), source);
   filling.take("license", &TeacherOptions::license, card.license, source);
   note_interpolation(card.interpolation.value_or(""), source, teacher);
+}
+
+/// What the card says of the network beside the weights, which count.
+void note_contradictions(const TeacherCard& card, const Tensors& weights, const VitStructure& structure,
+                         OpenedTeacher& teacher) {
+  if (card.files.empty()) return;
+  const auto compare = [&](const char* what, const std::optional<std::int64_t>& said, std::int64_t found) {
+    if (said && *said != found)
+      teacher.notes.push_back(
+          text(teacher.options.weights, ": has ", what, " = ", found, ", although ", source_of(card), " says ", *said));
+  };
+  compare("dim", card.dim, structure.dim);
+  compare("depth", card.depth, structure.depth);
+  compare("patch", card.patch, weights.at("patch_embed.proj.weight").size(2));
+  compare("classes", card.classes, structure.classes);
 }
 
 /// What the file of a ViT that vitrine-train made says of it.
@@ -194,6 +226,7 @@ Vit load_vit(const VitStructure& structure, const WeightFiles& files, const std:
   Vit vit(structure, VitWeights::kUninitialised);
   Tensors tensors = resampled(files.tensors, structure);
   if (structure.fc_norm && !structure.norm && !tensors.contains("fc_norm.weight")) move_norm_after_pooling(tensors);
+  drop_unused(vit, where, tensors, notes);
   if (const LoadReport report = load_weights(*vit, tensors, where); !report.note.empty()) notes.push_back(report.note);
   with_torch_errors({"loading the teacher", "end other programs on the GPU, or choose a smaller teacher", ""},
                     [&] { vit->to(device); });
@@ -213,12 +246,14 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
   VitStructure structure;
   if (given.structure != nullptr) {
     structure = *given.structure;
-    if (given.crop_mode.empty()) out.options.crop_mode = card.crop_mode.value_or("");  // tracks do not record it
+    if (given.crop_mode.empty())  // tracks do not record it
+      out.options.crop_mode = crop_mode_of(card.crop_mode, source_of(card), out.notes).value_or("");
   } else {
     if (record) take_own_record(*record, out);
     take_card(card, out);
     VitReading reading = structure_of(files.tensors, hints_of(out.options, files.naming, card), given.weights);
     structure = std::move(reading.structure);
+    note_contradictions(card, files.tensors, structure, out);
     for (const std::string& sentence : reading.notes) out.notes.push_back(text(given.weights, ": ", sentence));
     if (!reading.assumed.empty())
       out.notes.push_back(text(given.weights, ": assuming ", joined(reading.assumed),
@@ -263,16 +298,23 @@ OpenedTeacher open_module(const TeacherOptions& given, c10::Device device) {
   filling.take("crop_pct", &TeacherOptions::crop_pct, told(card.crop_pct), given.module);
   if (!card.license.empty()) filling.take("license", &TeacherOptions::license, told(card.license), given.module);
   note_interpolation(card.interpolation, given.module, out);
-  if (out.options.crop_mode.empty()) out.options.crop_mode = "center";
+  const std::string said = card.crop_mode.empty() ? "center" : card.crop_mode;
+  filling.take("crop_mode", &TeacherOptions::crop_mode, crop_mode_of(said, given.module, out.notes), given.module);
+  out.classes = card.class_names;
   out.network = std::move(module);
   return out;
+}
+
+/// Of weights or a module, and a file of class texts.
+std::string hash_with_texts(const std::string& hash, const std::string& zero_shot) {
+  return sha256_hex(hash + sha256_hex_of_file(zero_shot));
 }
 
 }  // namespace
 
 std::string teacher_sha256(const std::string& file, const std::string& zero_shot) {
   const std::string hash = sha256_of_weights(file);
-  return zero_shot.empty() ? hash : sha256_hex(hash + sha256_hex_of_file(zero_shot));
+  return zero_shot.empty() ? hash : hash_with_texts(hash, zero_shot);
 }
 
 std::string teacher_file_name(const std::string& file) {
@@ -290,7 +332,7 @@ OpenedTeacher open_teacher(const TeacherOptions& options, c10::Device device) {
     ZeroShotHead head = ZeroShotHead::load(options.zero_shot);
     out.classes = head.classes;
     out.network = std::make_unique<ZeroShotNetwork>(std::move(out.network), std::move(head), device, options.zero_shot);
-    out.weights_sha256 = sha256_hex(out.weights_sha256 + sha256_hex_of_file(options.zero_shot));
+    out.weights_sha256 = hash_with_texts(out.weights_sha256, options.zero_shot);
   }
   return out;
 }

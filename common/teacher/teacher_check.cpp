@@ -23,15 +23,9 @@ std::string percent(double share) {
   return decimals(100 * share, 1) + " %";
 }
 
-std::string in_brackets(const std::vector<double>& colours) {
-  std::string out = colour_words(colours);
-  for (std::size_t at = out.find(' '); at != std::string::npos; at = out.find(' ', at + 2)) out.replace(at, 1, ", ");
-  return "[" + out + "]";
-}
-
 std::string keys(const Normalisation& normalisation) {
-  return text("teacher.mean = ", in_brackets(normalisation.mean),
-              ", teacher.std = ", in_brackets(normalisation.stddev));
+  return text("teacher.mean = ", colour_words(normalisation.mean),
+              ", teacher.std = ", colour_words(normalisation.stddev));
 }
 
 /// The teacher's, then the usual ones that differ from it.

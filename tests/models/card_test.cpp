@@ -90,7 +90,6 @@ TEST_CASE("transformers' config.json and preprocessor_config.json") {
     "resample": 3, "rescale_factor": 0.00392156862745098})");
   write_whole(directory / "README.md", "---\ntags:\n- vision\nlicense: \"apache-2.0\"\n---\n# Model\nlicense: none\n");
   const TeacherCard card = read_card(directory / "");
-  CHECK(card.model_type == "dinov2");
   CHECK((card.dim == 384 && card.depth == 12 && card.heads == 6 && card.patch == 14));
   CHECK(card.activation == "gelu_tanh");
   CHECK(card.norm_eps == 1e-6);
@@ -101,6 +100,16 @@ TEST_CASE("transformers' config.json and preprocessor_config.json") {
   CHECK(card.mean == std::array{0.485, 0.456, 0.406});
   CHECK(card.license == "apache-2.0");
   CHECK(card.files.size() == 3);
+}
+
+TEST_CASE("hidden_act is not the activation of DINOv2's gated MLP, but of all others") {
+  const auto activation = [](const std::string& field) {
+    return card_of(R"({"model_type": "dinov2", "hidden_act": "gelu")" + field + "}").activation;
+  };
+  CHECK(activation("") == "gelu");
+  CHECK(activation(R"(, "use_swiglu_ffn": false)") == "gelu");
+  CHECK_FALSE(activation(R"(, "use_swiglu_ffn": true)"));
+  CHECK(activation(R"(, "use_gated_mlp": true)") == "gelu");
 }
 
 TEST_CASE("transformers' labels, means of patches, and parts for pictures with their defaults") {
@@ -181,6 +190,12 @@ TEST_CASE("open_clip_config.json tells where a tower of OpenCLIP's own pools, an
   CHECK(card_of_tower(R"(, "pool_type": "none")").pooling == "none");
   const TeacherCard timm = card_of_tower(R"(, "timm_model_name": "vit_base_patch16_siglip_224")");
   CHECK((!timm.pooling && !timm.norm_after_pooling && !timm.heads));
+  const auto quick = [](const char* tower) {
+    return card_of(text(R"({"model_cfg": {"quick_gelu": true, "vision_cfg": {)", tower, "}}}"), "open_clip_config.json")
+        .activation;
+  };
+  CHECK(quick(R"("width": 1024)") == "quick_gelu");
+  CHECK_FALSE(quick(R"("timm_model_name": "vit_base_patch16_siglip_224")"));
   CHECK(has(card_refusal(R"({"model_cfg": {"vision_cfg": {"final_ln_after_pool": 1}}})", "open_clip_config.json"),
             "final_ln_after_pool = 1 is not allowed; expected true or false"));
 }

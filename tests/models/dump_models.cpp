@@ -62,7 +62,6 @@ VitHints hints_of(const Json& json) {
   out.image_size = json.value("image_size", 0);
   out.patch = json.value("patch", 0);
   out.heads = json.value("heads", 0);
-  out.classes = json.value("classes", 0);
   out.activation = json.value("activation", "");
   out.pooling = json.value("pooling", "");
   out.naming = json.value("naming", "");

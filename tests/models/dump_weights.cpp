@@ -38,7 +38,6 @@ nlohmann::json or_null(const std::optional<Value>& value) {
 void dump_card(const std::string& directory) {
   const TeacherCard card = read_card(directory);
   std::cout << nlohmann::json{{"architecture", or_null(card.architecture)},
-                              {"model_type", or_null(card.model_type)},
                               {"patch", or_null(card.patch)},
                               {"dim", or_null(card.dim)},
                               {"depth", or_null(card.depth)},

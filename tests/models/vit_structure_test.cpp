@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/models/weights/load.h"
+#include "common/models/vit/architectures.h"
 #include "common/models/vit/read_structure.h"
 #include "common/models/vit/resample.h"
 #include "common/models/vit/vit.h"
@@ -195,6 +196,11 @@ TEST_CASE("an unknown architecture is reported separately, not among what the te
   CHECK(reading.notes ==
         std::vector<std::string>{"the architecture \"mine\" is not known; its structure is taken from the weights"});
   CHECK(reading.assumed == std::vector<std::string>{"activation gelu"});
+  // Words in it mean something in timm's names only.
+  CHECK_FALSE(find_architecture("my_xp_model", "file"));
+  CHECK(
+      has(message_of([] { find_architecture("vit_large_patch14_xp_224", "file"); }), "parallel branches and RMSNorm"));
+  CHECK(has(message_of([] { find_architecture("aimv2_large_patch14_224", "file"); }), "RMSNorm"));
 }
 
 TEST_CASE("sizes given with an architecture's name override those that the name stands for") {
@@ -211,6 +217,20 @@ TEST_CASE("sizes given with an architecture's name override those that the name 
   CHECK(has(message, "or set teacher.arch to theirs"));
   hints.arch = "custom";
   CHECK(structure_of(weights, hints, "file").structure.dim == 32);
+}
+
+TEST_CASE("heads and an activation that are not those of the architecture's name are noted, and count") {
+  const VitStructure tiny = structure_of(VitOptions{"vit_tiny_patch16_224", 32, 8, 0, 0, 0, 5, 1});
+  const Tensors weights = weights_of(tiny);
+  const auto reading = [&](int heads, const char* activation) {
+    return structure_of(weights, {.arch = "vit_tiny_patch16_224", .heads = heads, .activation = activation}, "file");
+  };
+  CHECK(reading(0, "").notes.empty());
+  CHECK(reading(3, "gelu").notes.empty());
+  CHECK(reading(4, "").structure.heads == 4);
+  CHECK(reading(4, "").notes == std::vector<std::string>{"heads = 4, although vit_tiny_patch16_224 has 3"});
+  CHECK(reading(0, "quick_gelu").notes ==
+        std::vector<std::string>{"activation = quick_gelu, although vit_tiny_patch16_224 has gelu"});
 }
 
 TEST_CASE("weights that do not fit the hints are refused in a sentence that says what they look like") {
@@ -237,8 +257,6 @@ TEST_CASE("weights that do not fit the hints are refused in a sentence that says
   CHECK(has(refused(good, {}), "set teacher.heads"));
   CHECK(has(refused(good, {.heads = 3}), "heads = 3 does not divide the attention's width, 32"));
   CHECK(has(refused(good, {.image_size = 36, .heads = 2}), "image_size = 36 is not a multiple of the patch, 8"));
-  CHECK(has(refused(good, {.heads = 2, .classes = 6}), "the head has 5 classes, not 6"));
-  CHECK(has(refused(without({"head.weight", "head.bias"}), {.heads = 2, .classes = 6}), "there is no head"));
   CHECK(has(refused(good, {.heads = 2, .activation = "relu"}), "w.safetensors: activation = \"relu\""));
   CHECK(
       has(refused(good, {.heads = 2, .pooling = "max"}), "w.safetensors: pooling = \"max\" is not supported; choose"));

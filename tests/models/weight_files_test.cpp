@@ -87,12 +87,16 @@ TEST_CASE("files of other formats are called by their name, with the next step")
   check_named("\x93NUMPY\1\0v\0"s, "is a single NumPy array", "safetensors.numpy");
   check_named("\x1f\x8b\b\0\0\0\0\0\0\3"s, "is an archive", "unpack it");
   check_named(R"({"metadata": {}, "weight_map": {"a": "model-00001-of-00002.safetensors"}})",
-              "is the index of a model in several files", "as one file");
+              "is the index of a model in several files", "give the folder");
   check_named(R"({"architecture": "vit_base_patch16_224"})", "is a JSON file", "beside it");
   check_named("Access to model x/y is restricted. Please log in.\n",
               "is a text file, not a weight file (\"Access to model x/y is restricted. Please log in.\")", "logged in");
   check_named("", "is empty", "fetch it again");
-  check_named(std::string(100, '\xf7'), "not a safetensors file", "convert");
+  check_named("\x89PNG\r\n\x1a\n\0\0\0\rIHDR"s, "is a PNG picture", "give a file of weights");
+  check_named("\xff\xd8\xff\xe0\0\x10JFIF\0"s, "is a JPEG picture", "give a file of weights");
+  check_named("RIFF\x24\0\0\0WEBPVP8 "s, "is a picture", "give a file of weights");
+  check_named("%PDF-1.7\n", "is a PDF document", "give a file of weights");
+  check_named(std::string(100, '\xf7'), "is not a safetensors file, nor another kind that is known", "convert");
 }
 
 TEST_CASE("a download that stopped early says how much is missing, and is damaged, not another kind of file") {

@@ -1,5 +1,5 @@
-"""Teachers that Vitrine does not build itself: exports timm's ConvNeXt and a ViT, extracts a cache from each, and holds the cached
-values against the model in PyTorch on the same pictures."""
+"""Teachers that Vitrine does not build itself: holds the maps of small Hiera, Swin, hybrid and XCiT models against timm's; exports timm's
+ConvNeXt and a ViT, extracts a cache from each, and holds the cached values against the model in PyTorch on the same pictures."""
 import json
 import os
 import pathlib
@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 
 SOURCE = pathlib.Path(os.environ["VITRINE_SOURCE"])
 BIN = pathlib.Path(os.environ["VITRINE_BIN"])
-sys.path.insert(0, str(SOURCE / "tools" / "python"))
+sys.path[:0] = [str(SOURCE / "tools" / "python"), str(SOURCE / "tools" / "scripts")]
+import export_teacher  # noqa: E402
 from vitrine_cache import Cache, VitrineDataset  # noqa: E402
 
 SIZE, BATCH = 64, 4
@@ -98,6 +99,38 @@ def normalised(features):
     return torch.nn.functional.layer_norm(features.permute(0, 2, 3, 1), features.shape[1:2], eps=1e-6).permute(0, 3, 1, 2)
 
 
+def maps_of(name, **options):
+    """The exported outputs of a small random model, held against timm's maps; with the names of what these are of."""
+    torch.manual_seed(4)
+    model = timm.create_model(name, num_classes=3, **options).eval().requires_grad_(False)
+    x = torch.randn(2, 3, SIZE, SIZE)
+    names = export_teacher.feature_names(model, x[:1])
+    module = torch.jit.trace(export_teacher.Teacher(model, names, None, "fp32", "cpu").eval(), x, strict=False, check_trace=False)
+    x = torch.randn(2, 3, SIZE, SIZE)
+    maps = model.forward_intermediates(x, intermediates_only=True)
+    out = module(x)
+    assert torch.allclose(out["logits"], model(x), atol=1e-5), name
+    assert [key for key in out if key.startswith("features")] == [f"features.{i}" for i in range(len(maps))], (name, list(out))
+    for i, value in enumerate(maps):
+        assert torch.allclose(out[f"features.{i}"], value, atol=1e-5), (name, i)
+    print(f"{name}: {len(maps)} maps as timm's")
+    return names, out
+
+
+def check_maps():
+    names, out = maps_of("hiera_tiny_224", img_size=SIZE, embed_dim=16, stages=(1, 1, 2, 1))
+    assert len(names) == 4, names  # not the five blocks, whose tokens are in the order of windows
+    assert not any(key.startswith("attention") for key in out), list(out)
+    maps_of("swin_tiny_patch4_window7_224", img_size=SIZE, window_size=2, embed_dim=16, depths=(1, 1, 2, 1), num_heads=(1, 1, 2, 2))
+    _, out = maps_of("vit_tiny_r_s16_p8_224", img_size=SIZE, embed_dim=24, depth=2, num_heads=2)
+    grid = out["attention.1"].shape[-1]
+    assert out["attention.1"].shape == (2, 2, grid, grid) and out["features.1"].shape[-2:] == (grid, grid), out["attention.1"].shape
+    assert (out["attention.1"].flatten(2).sum(2) < 1).all()  # the class token's share is left out
+    # Attention between channels is none between tokens.
+    _, out = maps_of("xcit_nano_12_p16_224", img_size=SIZE, embed_dim=32, depth=2, num_heads=2)
+    assert not any(key.startswith("attention") for key in out), list(out)
+
+
 def random_weights(name, path, **options):
     torch.manual_seed(3)
     model = timm.create_model(name, **({"num_classes": 2} | options)).eval()
@@ -110,6 +143,7 @@ def random_weights(name, path, **options):
 
 
 def main():
+    check_maps()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         draw(folder / "images")
@@ -177,6 +211,21 @@ def main():
                             "--dry-run")
             assert code == 0 and (f"{name}.pt names bilinear interpolation; views are resized with bicubic" in out) == said, out
 
+        # A card's crop mode and class names are the teacher's; a card without them is of an older script.
+        path = config(folder, folder / "squash.pt", "named", "")
+        for changes, code_wanted, sentence in [({"class_names": ["ant"]}, 4, "names 1 classes, but has 2"),
+                                               ({"crop_mode": "border"}, 0, 'squash.pt says crop_mode = "border", which is not supported')]:
+            torch.jit.save(module, folder / "squash.pt", _extra_files={"vitrine.json": json.dumps(card | changes)})
+            code, out = run(BIN / "vitrine-extract", path, "--allow", "module", "--dry-run")
+            assert code == code_wanted and sentence in out, (changes, code, out)
+        torch.jit.save(module, folder / "squash.pt", _extra_files={"vitrine.json": json.dumps(card | {"class_names": ["bee", "ant"]})})
+        code, out = run(BIN / "vitrine-extract", config(folder, folder / "squash.pt", "swapped", ""), "--allow", "module")
+        assert code == 2 and "class 0 is ant, but the teacher's class 0 is bee" in out, (code, out)
+        old = {key: value for key, value in card.items() if key not in ("crop_mode", "class_names")}
+        torch.jit.save(module, folder / "squash.pt", _extra_files={"vitrine.json": json.dumps(old)})
+        code, out = run(BIN / "vitrine-extract", path, "--allow", "module", "--dry-run")
+        assert code == 0, out
+
         before = (folder / "half.pt").read_bytes()
         for block in (-1, 99):
             code, out = run(sys.executable, SOURCE / "tools/scripts/export_teacher.py", "test_vit", "-o", folder / "half.pt", "--blocks", 0, block)
@@ -196,7 +245,10 @@ def main():
             assert code == 2 and sentence in out, (setting, out)
         torch.jit.save(torch.jit.trace(torch.nn.Identity(), torch.ones(1)), folder / "bare.pt")
         (folder / "text.pt").write_text("no module")
-        for file, sentence in [("bare.pt", "without the card"), ("text.pt", "cannot be computed"), ("none.pt", "is not a file")]:
+        torch.save(vit.state_dict(), folder / "plain.pth")
+        for file, sentence in [("bare.pt", "without the card"), ("text.pt", "is a text file"), ("none.pt", "is not a file"),
+                               ("plain.pth", "holds weights, not an exported module; set teacher.weights to it"),
+                               ("vit.safetensors", "holds weights, not an exported module; set teacher.weights to it")]:
             code, out = run(BIN / "vitrine-extract", config(folder, folder / file, "refused", ""), "--allow", "module")
             assert code == 2 and sentence in out, (file, out)
 

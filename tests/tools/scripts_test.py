@@ -2,6 +2,7 @@
 what it was asked, so that nothing is installed or built."""
 import ast
 import importlib.util
+import io
 import json
 import os
 import pathlib
@@ -252,7 +253,70 @@ def test_peers_on_gpu():
                    "openvino": "unavailable: OpenVINO does not run on an NVIDIA GPU"}, said)
 
 
+def test_zero_shot_head():
+    """The rows of the class texts against plain arithmetic, with a stand-in for open_clip; faults before any text is embedded."""
+    import torch
+    from safetensors import safe_open
+    sys.path.insert(0, str(TOOLS / "scripts"))
+    import zero_shot_head
+    calls = []
+
+    def embedding(prompt):
+        return torch.tensor([float(sum(map(ord, prompt)) % 7 + 1), float(len(prompt)), float(prompt.count("a")) - 2])
+
+    class Model:
+        logit_scale, logit_bias = torch.tensor(2.0), torch.tensor(-3.0)
+
+        def eval(self):
+            return self
+
+        def encode_text(self, prompts):
+            calls.append(prompts)
+            return torch.stack([embedding(prompt) for prompt in prompts])
+
+    stand_in = types.SimpleNamespace(create_model_and_transforms=lambda name, pretrained: (Model(), None, None),
+                                     get_tokenizer=lambda name: lambda prompts: prompts)
+
+    def run(*words):
+        with (unittest.mock.patch.dict(sys.modules, open_clip=stand_in), unittest.mock.patch("sys.argv", ["zero_shot_head.py", *map(str, words)]),
+              unittest.mock.patch("sys.stderr", io.StringIO()) as errors, unittest.mock.patch("sys.stdout", io.StringIO())):
+            try:
+                zero_shot_head.main()
+                code = 0
+            except SystemExit as end:
+                code = end.code
+            return code, errors.getvalue()
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        (folder / "classes.txt").write_text("n01\ttench\ngreat_owl\n\n", encoding="utf-8")
+        (folder / "templates.txt").write_text("a {}.\nthe big {}!\n", encoding="utf-8")
+        words = ["ViT-B-32", "--classes", folder / "classes.txt", "--templates", folder / "templates.txt"]
+        code, errors = run(*words, "-o", folder / "head.safetensors")
+        check(code == 0, errors)
+        check(calls == [["a tench.", "the big tench!"], ["a great owl.", "the big great owl!"]], calls)
+        with safe_open(folder / "head.safetensors", "pt") as file:
+            found = {key: file.get_tensor(key) for key in file.keys()}
+            check(json.loads(file.metadata()["classes"]) == ["n01", "great_owl"], file.metadata())
+        for row, prompts in zip(found["text"], calls, strict=True):
+            mean = sum(embedding(prompt) / embedding(prompt).norm() for prompt in prompts) / len(prompts)
+            check(torch.allclose(row, mean / mean.norm(), atol=1e-6), (row, mean))
+        check(abs(found["logit_scale"].item() - 7.389056) < 1e-4 and found["logit_bias"].item() == -3, found)
+
+        calls.clear()
+        (folder / "bare.txt").write_text("a photo\n", encoding="utf-8")
+        (folder / "one.txt").write_text("ant\n", encoding="utf-8")
+        for more, sentence in [(["-o", folder / "none/head.safetensors"], "its folder does not exist"),
+                               (["-o", folder], "is not a regular file"),
+                               (["-o", folder / "x", "--classes", folder / "one.txt"], "at least two different class names"),
+                               (["-o", folder / "x", "--classes", folder / "none.txt"], "none.txt: cannot be read as text: No such file"),
+                               (["-o", folder / "x", "--templates", folder / "bare.txt"], "each line must contain {}")]:
+            code, errors = run(*words, *more)
+            check(code == 2 and sentence in errors and errors.count("\n") == 1 and not calls, (code, errors, calls))
+
+
 def main():
+    test_zero_shot_head()
     test_table()
     test_peers_on_gpu()
     test_encodings()

@@ -4,7 +4,7 @@
     export_teacher.py NAME -o FILE [--weights FILE] [--classes K] [--size S] [--blocks N ...] [--precision fp32|bf16|fp16]
                       [--device cpu|cuda] [--micro-batch N]
 
-FILE is a TorchScript archive. The module returns the logits, the pooled embedding, the output of each block (or stage) and, for blocks with
+FILE is a TorchScript archive. The module returns the logits, the pooled embedding, the map of each block (or stage) and, for blocks with
 softmax attention and a class token, the class token's row of it. A forward always takes --micro-batch views: set teacher.micro_batch
 to it. Without --weights the weights are random.
 """
@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import functools
 import json
-import math
 import os
 import sys
 import tempfile
@@ -27,62 +26,78 @@ def fail(*words):
     sys.exit(2)
 
 
-def block_modules(model, chosen):
-    """The modules whose outputs are features, by name: transformer blocks, else the stages that timm names."""
-    blocks = getattr(model, "blocks", None)
-    if isinstance(blocks, (torch.nn.ModuleList, torch.nn.Sequential)) and not hasattr(model, "stages"):
-        names = [f"blocks.{i}" for i in range(len(blocks))]
-    else:
-        names = [info["module"] for info in getattr(model, "feature_info", [])]
-    if not names:
-        fail(f"{type(model).__name__} has neither blocks nor feature_info, so there is nothing to take features from")
-    for number in chosen or ():
-        if not 0 <= number < len(names):
-            fail(f"--blocks {number} does not exist; the model has 0 to {len(names) - 1}: {', '.join(names)}")
-    return names
+def attempt(what, action):
+    """What `action` returns, or the end of the program with one sentence."""
+    try:
+        with torch.no_grad():
+            return action()
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        fail(f"{what}: {lines[0].rstrip('.')}; choose another model or --size")
+
+
+def feature_names(model, example):
+    """What the model's feature maps are of, in their order: transformer blocks, else the stages that timm names."""
+    stages = [info["module"] for info in getattr(model, "feature_info", [])]
+    if not hasattr(model, "forward_intermediates"):
+        if not stages:
+            fail(f"timm names no stages of {type(model).__name__}, so there is nothing to take features from; choose another model")
+        return stages
+    final, maps = attempt("the model cannot be run", lambda: model.forward_intermediates(example))
+    logits, plain = attempt("the model cannot be run", lambda: (model.forward_head(final), model(example)))
+    if not torch.allclose(logits, plain, rtol=1e-4, atol=1e-4):
+        fail(f"timm's forward_intermediates of {type(model).__name__} gives other logits than the model; choose another model")
+    if len(maps) == len(getattr(model, "blocks", [])):
+        return [f"blocks.{i}" for i in range(len(maps))]
+    return stages if len(stages) == len(maps) else [f"map {i}" for i in range(len(maps))]
 
 
 class Teacher(torch.nn.Module):
-    """Returns a dictionary of tensors: logits and embedding in FP32, features.N [B, C, H, W], attention.N [B, heads, H, W]."""
+    """Returns a dictionary of tensors: logits and embedding in FP32, features.N [B, C, H, W], attention.N [B, heads, H, W].
+
+    Features are the maps of timm's forward_intermediates, which knows how each model's tokens lie in the picture; of models without it, the
+    maps that their stages return. Attention is taken where a block makes a matrix of tokens x tokens with a class token."""
 
     def __init__(self, model, names, chosen, precision, device):
         super().__init__()
-        self.model, self.precision, self.device_kind, self.seen = model, precision, device, {}
-        self.prefix = getattr(model, "num_prefix_tokens", 0)
-        for number, name in enumerate(names):
-            if chosen and number not in chosen:
-                continue
-            module = model.get_submodule(name)
-            module.register_forward_hook(lambda _m, _i, out, number=number: self.seen.__setitem__(("features", number), out))
-            attention = getattr(module, "attn", None)
-            if hasattr(attention, "attn_drop") and hasattr(attention, "fused_attn") and getattr(model, "cls_token", None) is not None:
+        self.model, self.precision, self.device_kind, self.maps, self.matrices = model, precision, device, {}, {}
+        self.chosen = sorted(set(chosen or range(len(names))))
+        self.prefix = getattr(model, "num_prefix_tokens", 0) if getattr(model, "cls_token", None) is not None else 0
+        self.knows_maps = hasattr(model, "forward_intermediates")
+        for number in self.chosen:
+            if not self.knows_maps:
+                model.get_submodule(names[number]).register_forward_hook(
+                    lambda _m, _i, out, number=number: self.maps.__setitem__(number, out.clone()))
+            attention = getattr(model.get_submodule(names[number]), "attn", None) if names[number].startswith("blocks.") else None
+            if hasattr(attention, "attn_drop") and hasattr(attention, "fused_attn") and self.prefix > 0:
                 attention.fused_attn = False  # the fused kernel never makes the matrix
-                attention.attn_drop.register_forward_hook(
-                    lambda _m, inputs, _o, number=number: self.seen.__setitem__(("attention", number), inputs[0]))
+                attention.attn_drop.register_forward_hook(lambda _m, inputs, _o, number=number: self.matrices.__setitem__(number, inputs[0]))
 
-    def as_map(self, value):
-        if value.dim() == 4:  # channels first unless the model says otherwise
-            return value.permute(0, 3, 1, 2) if getattr(self.model, "output_fmt", "NCHW") == "NHWC" else value
-        tokens = value[:, self.prefix:]
-        side = math.isqrt(int(tokens.shape[1]))
-        return tokens.transpose(1, 2).reshape(value.shape[0], -1, side, side)
+    def run_model(self, x):
+        """The last features, before the head; the maps are in self.maps, the matrices of attention in self.matrices."""
+        if not self.knows_maps:
+            return self.model.forward_features(x)
+        final, maps = self.model.forward_intermediates(x, indices=self.chosen, output_fmt="NCHW")
+        self.maps = dict(zip(self.chosen, maps, strict=True))
+        return final
 
     def forward(self, x):
-        self.seen.clear()
+        self.maps, self.matrices = {}, {}
         kind = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         with torch.autocast(self.device_kind, dtype=kind or torch.bfloat16, enabled=kind is not None, cache_enabled=False):
-            features = self.model.forward_features(x)
+            features = self.run_model(x)
         features = features.float()  # the head in FP32: in 16 bits the best logits tie
         out = {"embedding": self.model.forward_head(features, pre_logits=True).float()}
         if self.model.num_classes > 0:
             out["logits"] = self.model.forward_head(features).float()
-        for (what, number), value in self.seen.items():
-            if what == "features":
-                out[f"features.{number}"] = self.as_map(value).float().contiguous()
-            else:
-                row = value[:, :, 0, self.prefix:].float()
-                side = math.isqrt(int(row.shape[-1]))
-                out[f"attention.{number}"] = row.reshape(row.shape[0], row.shape[1], side, side).contiguous()
+        for number, value in sorted(self.maps.items()):
+            if value.dim() != 4:
+                raise ValueError(f"block {number} returns {value.dim()} dimensions, and timm does not say how they lie in the picture")
+            out[f"features.{number}"] = value.float().contiguous()
+            matrix, height, width = self.matrices.get(number), value.shape[2], value.shape[3]
+            if matrix is not None and matrix.dim() == 4 and matrix.shape[2] == matrix.shape[3] == self.prefix + height * width:
+                row = matrix[:, :, 0, self.prefix:].float()
+                out[f"attention.{number}"] = row.reshape(row.shape[0], row.shape[1], height, width).contiguous()
         return out
 
 
@@ -101,9 +116,16 @@ def model_of(args):
         fail(str(error).splitlines()[0])
 
 
+def class_names(model):
+    """Of the head's outputs, where timm knows them: the weights' own, or WordNet's for heads of ImageNet's classes."""
+    own = (model.pretrained_cfg or {}).get("label_names")
+    subset = timm.data.infer_imagenet_subset(model)
+    names = list(own or (timm.data.ImageNetInfo(subset).label_names() if subset else []))
+    return names if len(names) == model.num_classes else []
+
+
 def card_of(args, model, teacher, example, config):
-    with torch.no_grad():
-        values = teacher(example)
+    values = attempt("the model cannot be exported", lambda: teacher(example))
     blocks = [{"features": None, "attention": None} for _ in teacher.names]
     for name, value in values.items():
         kind, _, number = name.partition(".")
@@ -112,14 +134,14 @@ def card_of(args, model, teacher, example, config):
     return {"version": 1, "name": args.name, "precision": args.precision, "device": args.device, "micro_batch": args.micro_batch,
             "image_size": example.shape[-1], "classes": model.num_classes, "embedding": values["embedding"].shape[1],
             "blocks": blocks, "outputs": list(values), "mean": list(config["mean"]), "std": list(config["std"]),
-            "crop_pct": config["crop_pct"], "interpolation": config["interpolation"],
+            "crop_pct": config["crop_pct"], "crop_mode": config["crop_mode"], "interpolation": config["interpolation"],
+            "class_names": class_names(model) if args.weights else [],
             "license": (model.pretrained_cfg or {}).get("license") or ""}
 
 
 def save(path, teacher, example, card):
     warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # sizes are fixed, and the result is held against the model
-    with torch.no_grad():
-        traced = torch.jit.trace(teacher, example, strict=False, check_trace=False)
+    traced = attempt("the model cannot be exported", lambda: torch.jit.trace(teacher, example, strict=False, check_trace=False))
     torch.jit.save(traced, path, _extra_files={"vitrine.json": json.dumps(card)})
     return torch.jit.load(path)
 
@@ -147,10 +169,14 @@ def main():
     config = timm.data.resolve_model_data_config(model)
     size = args.size or config["input_size"][-1]
     device = torch.device(args.device)
-    names = block_modules(model, args.blocks)
+    model.to(device)
+    example = torch.randn(args.micro_batch, 3, size, size, device=device)
+    names = feature_names(model, example[:1])
+    for number in args.blocks or ():
+        if not 0 <= number < len(names):
+            fail(f"--blocks {number} does not exist; the model has 0 to {len(names) - 1}: {', '.join(names)}")
     teacher = Teacher(model, names, args.blocks, args.precision, args.device).eval().to(device)
     teacher.names = names
-    example = torch.randn(args.micro_batch, 3, size, size, device=device)
     card = card_of(args, model, teacher, example, config)
     other = torch.randn(args.micro_batch, 3, size, size, device=device)
     limit = 1e-3 if args.precision == "fp32" else 0.1

@@ -10,6 +10,7 @@ the normalised mean of its prompts' normalised embeddings. Needs open_clip and t
 import argparse
 import json
 import math
+import os
 import pathlib
 import sys
 
@@ -25,10 +26,25 @@ def fail(*words):
     sys.exit(2)
 
 
+def lines_of(path):
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{path}: cannot be read as text: {getattr(error, 'strerror', None) or error}")
+
+
+def check_output(path):
+    """Before the minutes that the embeddings take."""
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        fail(f"{path}: its folder does not exist; make it first")
+    if os.path.exists(path) and not os.path.isfile(path):
+        fail(f"{path}: is not a regular file; name another with -o")
+
+
 def read_classes(path):
     """[(folder name, words for prompts)]"""
     out = []
-    for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
+    for line in lines_of(path):
         if line.strip():
             name, _, words = line.partition("\t")
             out.append((name.strip(), (words or name).strip().replace("_", " ")))
@@ -62,10 +78,11 @@ def main():
     parser.add_argument("--pretrained", default="", metavar="TAG")
     parser.add_argument("--templates", metavar="FILE", help="one prompt per line, with {} for the class")
     args = parser.parse_args()
+    check_output(args.output)
     classes = read_classes(args.classes)
     templates = TEMPLATES
     if args.templates:
-        templates = [line for line in pathlib.Path(args.templates).read_text(encoding="utf-8").splitlines() if line.strip()]
+        templates = [line for line in lines_of(args.templates) if line.strip()]
         if not templates or any("{}" not in line for line in templates):
             fail(f"{args.templates}: each line must contain {{}}, for the class")
     try:

@@ -5,11 +5,16 @@
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <utility>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
+#include "common/base/json.h"
+#include "common/models/weights/torch_container.h"
+#include "common/models/weights/weights.h"
+#include "common/models/weights/zip_archive.h"
 #include "train/run_files/run_files.h"
 #include "train/run/run_json.h"
 
@@ -109,6 +114,24 @@ Tensors part(const Tensors& tensors, const std::string& name) {
   return out;
 }
 
+// The metadata in an archive's record; empty if it has none.
+std::map<std::string, std::string> archived_metadata(std::span<const std::byte> bytes, const std::string& where) {
+  const ZipArchive archive(bytes, where);
+  const std::string entry = archive.ending_with(std::string("/") + kRecordEntry);
+  if (entry.empty()) return {};
+  const std::span<const std::byte> record = archive.read(entry);
+  const auto json = parse_json({reinterpret_cast<const char*>(record.data()), record.size()});
+  std::map<std::string, std::string> out;
+  if (json.is_object())
+    for (const auto& [key, value] : json.items())
+      if (value.is_string()) out.emplace(key, value.get<std::string>());
+  if (out.empty())
+    throw Error(ErrorKind::kCorrupt, {.path = where,
+                                      .what = text("its entry ", entry, " is not a record of weights"),
+                                      .remedy = "copy or make the file again"});
+  return out;
+}
+
 }  // namespace
 
 void save_checkpoint(const std::filesystem::path& directory, Checkpoint& checkpoint, const Tensors& tensors,
@@ -154,10 +177,22 @@ std::filesystem::path weights_file(const std::filesystem::path& checkpoint) {
   if (run.has_former_layout()) fail_for_former_layout(run, "give one of its .safetensors files");
   fail(checkpoint.string(),
        ": holds none of exported/best.safetensors, exported/last.safetensors and checkpoints/last.json; give a run's "
-       "directory or a .safetensors file");
+       "directory or a file of weights (.safetensors, .pth)");
+}
+
+bool is_torch_file(const std::filesystem::path& file) {
+  return TorchContainer::is_container(MappedFile(file).bytes());
+}
+
+std::map<std::string, std::string> weights_metadata(const std::filesystem::path& file) {
+  if (!is_torch_file(file)) return load_safetensors_metadata(file);
+  const MappedFile mapped(file);
+  if (!ZipArchive::is_archive(mapped.bytes())) return {};  // before PyTorch 1.6, which no student is
+  return archived_metadata(mapped.bytes(), file.string());
 }
 
 Tensors checkpoint_weights(const std::filesystem::path& file) {
+  if (is_torch_file(file)) return read_weights(file).tensors;
   Tensors tensors = load_safetensors(file);
   Tensors average = part(tensors, "ema");
   average.erase("updates");

@@ -68,7 +68,16 @@ Tensors load_checkpoint_tensors(const std::filesystem::path& directory, const Ch
 /// some were selected, else the last ones, else the last checkpoint. Throws Error when there is none.
 std::filesystem::path weights_file(const std::filesystem::path& checkpoint);
 
-/// The model's tensors in that file, averaged ones if it has them. Throws Error when there are none.
+/// The entry of an archive (.pth, TorchScript) that has a record: JSON, WeightsRecord::metadata() as one object.
+inline constexpr const char* kRecordEntry = "vitrine-student.json";
+
+/// Whether a file is one of torch.save, by its first bytes. Throws Error if it cannot be read.
+bool is_torch_file(const std::filesystem::path& file);
+/// The metadata of a file of weights: of safetensors, or the record that vitrine-export puts into a .pth; empty if it
+/// has none. Throws Error for a damaged file.
+std::map<std::string, std::string> weights_metadata(const std::filesystem::path& file);
+/// The model's tensors in that file, averaged ones if it has them; of a file of torch.save what read_weights() gives.
+/// Throws Error for a file of another kind.
 Tensors checkpoint_weights(const std::filesystem::path& file);
 
 }  // namespace vitrine

@@ -124,8 +124,7 @@ struct StudentFile {
 
 StudentFile open_weights(const std::filesystem::path& checkpoint, bool configured) {
   const std::filesystem::path file = weights_file(checkpoint);
-  StudentFile out{file.string(), checkpoint_weights(file),
-                  WeightsRecord::parse(load_safetensors_metadata(file), file.string())};
+  StudentFile out{file.string(), checkpoint_weights(file), WeightsRecord::parse(weights_metadata(file), file.string())};
   if (!out.record && !configured)
     throw Error(
         ErrorKind::kInput,

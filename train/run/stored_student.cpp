@@ -2,19 +2,14 @@
 
 #include <ATen/ATen.h>
 
-#include <nlohmann/json.hpp>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <utility>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
-#include "common/base/json.h"
 #include "common/models/weights/load.h"
-#include "common/models/weights/weights.h"
-#include "common/models/weights/zip_archive.h"
 #include "train/run/checkpoint.h"
 #include "train/run_files/run_files.h"
 
@@ -74,48 +69,20 @@ Tensors raw_weights(const fs::path& file) {
   return out;
 }
 
-// The metadata in an archive's record; empty if it has none.
-std::map<std::string, std::string> archived_metadata(std::span<const std::byte> bytes, const std::string& where) {
-  const ZipArchive archive(bytes, where);
-  const std::string entry = archive.ending_with(std::string("/") + kRecordEntry);
-  if (entry.empty()) return {};
-  const std::span<const std::byte> record = archive.read(entry);
-  const auto json = parse_json({reinterpret_cast<const char*>(record.data()), record.size()});
-  std::map<std::string, std::string> out;
-  if (json.is_object())
-    for (const auto& [key, value] : json.items())
-      if (value.is_string()) out.emplace(key, value.get<std::string>());
-  if (out.empty())
-    throw Error(ErrorKind::kCorrupt, {.path = where,
-                                      .what = text("its entry ", entry, " is not a record of weights"),
-                                      .remedy = "copy or make the file again"});
-  return out;
-}
-
 }  // namespace
 
 StoredStudent read_student(const fs::path& run_or_file, WeightsChoice choice) {
   StoredStudent out;
   out.file = chosen_file(run_or_file, choice);
   const std::string where = out.file.string();
-  const MappedFile file(out.file);
-  std::map<std::string, std::string> metadata;
-  const bool archive = ZipArchive::is_archive(file.bytes());
-  if (archive) {
-    if (choice == WeightsChoice::kRaw) refuse_raw(out.file);
-    metadata = archived_metadata(file.bytes(), where);
-  } else {
-    metadata = load_safetensors_metadata(out.file);
-  }
-  std::optional<WeightsRecord> record = WeightsRecord::parse(metadata, where);
+  if (choice == WeightsChoice::kRaw && is_torch_file(out.file)) refuse_raw(out.file);
+  std::optional<WeightsRecord> record = WeightsRecord::parse(weights_metadata(out.file), where);
   if (!record)
     throw Error(ErrorKind::kInput, {.path = where,
                                     .what = "does not record which model its weights are of",
                                     .remedy = "give a run's directory or a file of weights that Vitrine wrote"});
   out.record = *std::move(record);
-  out.weights = archive                         ? read_weights(out.file).tensors
-                : choice == WeightsChoice::kRaw ? raw_weights(out.file)
-                                                : checkpoint_weights(out.file);
+  out.weights = choice == WeightsChoice::kRaw ? raw_weights(out.file) : checkpoint_weights(out.file);
   out.sha256 = sha256_hex_of_file(out.file);
   return out;
 }

@@ -29,12 +29,9 @@ struct StoredStudent {
   Tensors weights;  ///< by the names of Network::module(), on the CPU
 };
 
-/// The entry of an archive (.pth, TorchScript) that has a record: JSON, WeightsRecord::metadata() as one object.
-inline constexpr const char* kRecordEntry = "vitrine-student.json";
-
 /// Reads the student of a run's directory or of a file: weights or a checkpoint in safetensors, or an archive with a
-/// kRecordEntry, which is read as data; no code of it runs. Throws Error: kInput if there is no such file, no record,
-/// or not the chosen weights (a file has kAuto, and a checkpoint kRaw too); kCorrupt for damage.
+/// kRecordEntry (checkpoint.h), which is read as data; no code of it runs. Throws Error: kInput if there is no such
+/// file, no record, or not the chosen weights (a file has kAuto, and a checkpoint kRaw too); kCorrupt for damage.
 StoredStudent read_student(const std::filesystem::path& run_or_file, WeightsChoice choice = WeightsChoice::kAuto);
 
 /// The network with the student's weights, in evaluation mode. Throws Error, naming the file, if they do not fit the

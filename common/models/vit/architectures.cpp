@@ -44,7 +44,7 @@ constexpr std::array kNamedSizes{
     NamedSize{"_gigantic_", "", 1664, 48, 16},
     NamedSize{"_7b_", "", 4096, 40, 32},
 };
-constexpr std::array<std::string_view, 5> kPrefixes{"vit_", "deit", "beit", "eva", "flexivit_"};
+constexpr std::array<std::string_view, 6> kPrefixes{"vit_", "deit", "beit", "eva", "flexivit_", "aimv2_"};
 
 struct Unsupported {
   std::string_view word, reason;
@@ -78,15 +78,15 @@ int named_reference_grid(std::string_view name) {
 
 std::optional<VitArchitecture> find_architecture(const std::string& tagged, const std::string& where) {
   const std::string name = tagged.substr(0, tagged.find('.'));
+  bool known = false;
+  for (const std::string_view prefix : kPrefixes) known = known || name.starts_with(prefix);
+  if (!known) return std::nullopt;
   for (const Unsupported& one : kUnsupported)
     if (has_word(name, one.word))
       throw Error(ErrorKind::kInput,
                   {.path = where,
                    .what = text("the architecture \"", name, "\" is not supported: it has ", one.reason),
                    .remedy = "choose another teacher"});
-  bool known = false;
-  for (const std::string_view prefix : kPrefixes) known = known || name.starts_with(prefix);
-  if (!known) return std::nullopt;
   const std::string padded = name + "_";
   for (const NamedSize& size : kNamedSizes) {
     if (!has_word(padded, size.word) || !has_word(padded, size.and_word)) continue;

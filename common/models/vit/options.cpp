@@ -1,20 +1,15 @@
 #include "common/models/vit/options.h"
 
-#include <array>
+#include <optional>
 #include <regex>
+#include <stdexcept>
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/models/vit/architectures.h"
 
 namespace vitrine {
 namespace {
-
-struct PlainSize {
-  const char* name;
-  int dim, depth, heads;
-};
-constexpr std::array kPlainSizes{PlainSize{"tiny", 192, 12, 3}, PlainSize{"small", 384, 12, 6},
-                                 PlainSize{"base", 768, 12, 12}, PlainSize{"large", 1024, 24, 16}};
 
 void set_if_zero(int& value, int from_arch) {
   if (value == 0) value = from_arch;
@@ -40,12 +35,11 @@ VitOptions resolve(VitOptions options) {
     if (!std::regex_match(options.arch, match, pattern))
       fail("unknown architecture \"", options.arch,
            "\"; expected vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE, for instance vit_base_patch16_224");
-    for (const PlainSize& size : kPlainSizes) {
-      if (match[1] != size.name) continue;
-      set_if_zero(options.dim, size.dim);
-      set_if_zero(options.depth, size.depth);
-      set_if_zero(options.heads, size.heads);
-    }
+    const std::optional<VitArchitecture> arch = find_architecture(options.arch, "model.arch");
+    if (!arch) throw std::logic_error("resolve: the pattern and the table of architectures differ");
+    set_if_zero(options.dim, arch->dim);
+    set_if_zero(options.depth, arch->depth);
+    set_if_zero(options.heads, arch->heads);
     set_if_zero(options.patch, std::stoi(match[2]));
     set_if_zero(options.image_size, std::stoi(match[3]));
   }

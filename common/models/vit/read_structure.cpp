@@ -62,6 +62,12 @@ class Reader {
   void assume(const Parts&... parts) {
     assumed_.push_back(text(parts...));
   }
+  /// Notes a value that is not that of the architecture's name.
+  template <class Value>
+  void differs(const char* what, const Value& value, const Value& named) {
+    if (text(value) != text(named))
+      notes_.push_back(text(what, " = ", value, ", although ", arch_->name, " has ", named));
+  }
 
   void read_sizes() {
     s_.arch = hints_.arch;
@@ -99,10 +105,6 @@ class Reader {
     s_.norm_pre = names_.has("norm_pre.weight");
     s_.classes = names_.has("head.weight") ? size("head.weight", 0) : 0;
     s_.head_bias = s_.classes == 0 || names_.has("head.bias");
-    if (hints_.classes > 0 && s_.classes != hints_.classes)
-      misfit("give the number of classes that the weights have",
-             s_.classes > 0 ? text("the head has ", s_.classes, " classes, not ", hints_.classes)
-                            : text("there is no head, but classes = ", hints_.classes, " is asked for"));
   }
 
   /// The side of the grid that the weights were trained with, and positions.
@@ -287,6 +289,7 @@ class Reader {
              s_.heads * kUsualHeadDim == s_.dim ? text(" (dim ", s_.dim, " / ", kUsualHeadDim, ")")
                                                 : text(" (as in timm's models of dim ", s_.dim, ")"));
     }
+    if (arch_ && s_.dim == arch_->dim && s_.depth == arch_->depth) differs("heads", s_.heads, arch_->heads);
     if (s_.heads <= 0 || attention_width_ % s_.heads != 0)
       misfit("set teacher.heads", "heads = ", s_.heads, " does not divide the attention's width, ", attention_width_);
     s_.head_dim = attention_width_ / s_.heads;
@@ -309,8 +312,16 @@ class Reader {
   }
 
   void read_activation() {
-    if (!hints_.activation.empty()) {
-      s_.activation = activation_from_name(hints_.activation, where_ + ": activation");
+    std::string said = hints_.activation;
+    if (said.empty() && s_.mlp != VitMlp::kSwigluPacked)
+      said = hints_.card_activation;
+    else if (said.empty() && !hints_.card_activation.empty() && hints_.card_activation != "silu")
+      notes_.push_back(
+          text("its card's activation, ", hints_.card_activation, ", is not used: the gated MLP has silu"));
+    if (!said.empty()) {
+      s_.activation = activation_from_name(said, where_ + ": activation");
+      if (s_.mlp == VitMlp::kPlain && arch_)
+        differs("activation", activation_name(s_.activation), activation_name(arch_->activation));
     } else if (s_.mlp != VitMlp::kPlain) {
       s_.activation = VitActivation::kSilu;
     } else if (arch_) {

@@ -19,8 +19,9 @@ struct VitHints {
   int dim = 0, depth = 0;                    ///< what that source says beside the name, in place of the name's sizes
   /// Another value than the weights' resamples them (resample.h).
   int image_size = 0, patch = 0;
-  int heads = 0, classes = 0;
-  std::string activation;  ///< "gelu", "gelu_tanh", "quick_gelu" or "silu"
+  int heads = 0;
+  std::string activation;       ///< of every MLP: "gelu", "gelu_tanh", "quick_gelu" or "silu"
+  std::string card_activation;  ///< the same as a card says it, of all but a gated MLP in one layer, which has SiLU
   /// "class" or "mean", which count where the network has a class token and no attention pool; or "attention".
   std::string pooling;
   std::string naming;                      ///< whose names the weights had (WeightFiles::naming)
@@ -32,15 +33,15 @@ struct VitReading {
   VitStructure structure;
   /// What neither the weights nor the hints determine: "activation gelu", "heads 12 (dim 768 / 64)".
   std::vector<std::string> assumed;
-  std::vector<std::string> notes;  ///< sentences for the user: an architecture that is not known
+  /// Sentences for the user: an architecture that is not known, and hints that the weights or its name contradict.
+  std::vector<std::string> notes;
 };
 
 /// `weights`: timm's names, without a prefix; only names and shapes are read, so the tensors may be meta tensors.
 /// Throws Error, kInput, beginning with `where` and saying what the file looks like (layout.h), for the weights of
 /// another architecture than hints.arch (they must fit its sizes or hints.dim and hints.depth) or of another kind of
-/// model, a missing final norm, heads that do not divide the width, a size that the patch does not divide, other
-/// classes than hints.classes, another word in hints.pooling, and "attention" there without an attention pool. Other
-/// tensors are left to load_weights().
+/// model, a missing final norm, heads that do not divide the width, a size that the patch does not divide, another word
+/// in hints.pooling, and "attention" there without an attention pool. Other tensors are left to load_weights().
 VitReading structure_of(const Tensors& weights, const VitHints& hints, const std::string& where);
 
 }  // namespace vitrine

@@ -15,7 +15,6 @@ namespace vitrine {
 /// Empty fields were not said. Nothing is derived from names of architectures.
 struct TeacherCard {
   std::optional<std::string> architecture;  ///< timm's name, may have a tag: "vit_base_patch16_224.augreg_in21k"
-  std::optional<std::string> model_type;    ///< transformers': "dinov2"
 
   /// The network, where a weight file's tensors leave it open or to be checked against them.
   std::optional<std::int64_t> patch, dim, depth, heads;

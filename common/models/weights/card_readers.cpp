@@ -135,7 +135,9 @@ void read_open_clip_config(const CardFields& config, TeacherCard& card) {
                    preprocess = config.object("preprocess_cfg");
   say(card.architecture, vision.words("timm_model_name"));
   say(card.image_size, vision.size("image_size"));
-  if (model.flag("quick_gelu").value_or(false)) say(card.activation, std::optional<std::string>("quick_gelu"));
+  // OpenCLIP builds towers of timm's with timm's own activation.
+  if (!vision.words("timm_model_name") && model.flag("quick_gelu").value_or(false))
+    say(card.activation, std::optional<std::string>("quick_gelu"));
   say(card.patch, vision.size("patch_size"));
   say(card.dim, vision.size("width"));
   say(card.depth, vision.size("layers"));

@@ -55,6 +55,8 @@ void say_network(const CardFields& config, TeacherCard& card) {
   say(card.depth, config.size("num_hidden_layers"));
   say(card.heads, config.size("num_attention_heads"));
   say_eps(config, "layer_norm_eps", card);
+  // DINOv2's gated MLP is SiLU's whatever hidden_act says; DINOv3's (use_gated_mlp) is hidden_act's.
+  if (config.flag("use_swiglu_ffn").value_or(false)) return;
   if (const auto activation = config.words("hidden_act"))
     say(card.activation, std::optional(activation_word(*activation)));
 }
@@ -111,7 +113,6 @@ double crop_pct_of(std::int64_t side, std::int64_t whole) {
 
 void read_transformers_config(const CardFields& config, TeacherCard& card) {
   const std::string type = config.words("model_type").value_or("");
-  if (!type.empty()) say(card.model_type, std::optional(type));
   say_labels(config, card);
   const CardFields vision = config.object("vision_config");
   say_network(vision.exists() ? vision : config, card);

@@ -17,7 +17,8 @@ constexpr const char* kFromTorch =
     "convert it in Python: safetensors.torch.save_file({k: v.contiguous() for k, v in state_dict.items()}, "
     "\"model.safetensors\"), where state_dict is torch.load(FILE, map_location=\"cpu\"), or what that holds under "
     "\"model\" or \"state_dict\"";
-constexpr const char* kOtherRuntime = "give the weights that it was made from, as a .safetensors file";
+constexpr const char* kOtherRuntime = "give the weights that it was made from, as a .safetensors or .pth file";
+constexpr const char* kGiveWeights = "give a file of weights";
 
 /// ASCII text, such as an error message saved in place of a file.
 bool is_text(std::string_view head) {
@@ -41,7 +42,7 @@ ForeignFormat zip_archive(std::string_view whole) {
   if (names("/data.pkl")) return {"is a PyTorch checkpoint (torch.save), not a safetensors file", kFromTorch};
   if (names(".weights.h5")) return {"is a Keras model", kOtherRuntime};
   if (names(".npy")) return {"is a NumPy archive (.npz)", "save its arrays with safetensors.numpy.save_file"};
-  return {"is a zip archive", "unpack it and give the .safetensors file in it"};
+  return {"is a zip archive", "unpack it and give the weight file in it"};
 }
 
 ForeignFormat text_file(std::string_view whole) {
@@ -64,8 +65,8 @@ ForeignFormat text_file(std::string_view whole) {
             "download the file itself (on Hugging Face the URL with /resolve/, not /blob/)"};
   if (start.starts_with("{") && whole.substr(0, kSearchedBytes).find("\"weight_map\"") != std::string_view::npos)
     return {"is the index of a model in several files",
-            "load the listed parts and save their tensors as one file with safetensors.torch.save_file"};
-  if (start.starts_with("{")) return {"is a JSON file, not a weight file", "give the .safetensors file beside it"};
+            "as a teacher or model.weights give the folder, or its NAME.index.json with the parts beside it"};
+  if (start.starts_with("{")) return {"is a JSON file, not a weight file", "give the weight file beside it"};
   if (head.size() > 8 && is_text(head))
     return {text("is a text file, not a weight file (\"", first_words(head), "\"), such as a download's error message"),
             "download it again, logged in where that is needed"};
@@ -85,7 +86,17 @@ ForeignFormat foreign_format(std::span<const std::byte> bytes) {
   if (at(0, "\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19"sv))
     return {"is a PyTorch checkpoint in the old format (torch.save before 1.6), not a safetensors file", kFromTorch};
   if (whole.size() > 2 && whole[0] == '\x80' && whole[1] >= 2 && whole[1] <= 5)
-    return {"is a Python pickle, not a safetensors file", kFromTorch};
+    return {"is a Python pickle, not a safetensors file or one of torch.save", kFromTorch};
+  if (at(0, "\x89PNG\r\n\x1a\n"sv)) return {"is a PNG picture", kGiveWeights};
+  if (at(0, "\xff\xd8\xff"sv)) return {"is a JPEG picture", kGiveWeights};
+  if (at(0, "GIF8"sv) || (at(0, "RIFF"sv) && at(8, "WEBP"sv)) || at(0, "II*\0"sv) || at(0, "MM\0*"sv))
+    return {"is a picture", kGiveWeights};
+  if (at(4, "ftyp"sv)) return {"is a picture or a film", kGiveWeights};
+  if (at(0, "%PDF-"sv)) return {"is a PDF document", kGiveWeights};
+  if (at(0,
+         "\x7f"
+         "ELF"sv))
+    return {"is a program or a library", kGiveWeights};
   if (at(0, "GGUF"sv) || at(0, "lmgg"sv) || at(0, "tjgg"sv))
     return {"is a GGUF file (llama.cpp), whose tensors are usually quantised", kOtherRuntime};
   if (at(0, "\x89HDF\r\n\x1a\n"sv)) return {"is an HDF5 file, as Keras saves weights", kOtherRuntime};
@@ -95,8 +106,9 @@ ForeignFormat foreign_format(std::span<const std::byte> bytes) {
   if (whole.size() > 12 && whole[0] == 8 && whole[1] > 0 && whole[1] < 32 && whole[2] == 0x12 && whole[3] > 0 &&
       is_text(whole.substr(4, std::min<std::size_t>(static_cast<std::size_t>(whole[3]), 8))))
     return {kOnnxWords, kOtherRuntime};
-  if (at(0, "\x1f\x8b"sv) || at(0, "\x28\xb5\x2f\xfd"sv) || at(0, "\xfd\x37zXZ"sv) || at(257, "ustar"sv))
-    return {"is an archive", "unpack it and give the .safetensors file in it"};
+  if (at(0, "\x1f\x8b"sv) || at(0, "\x28\xb5\x2f\xfd"sv) || at(0, "\xfd\x37zXZ"sv) || at(0, "7z\xbc\xaf"sv) ||
+      at(0, "Rar!"sv) || at(257, "ustar"sv))
+    return {"is an archive", "unpack it and give the weight file in it"};
   return text_file(whole);
 }
 

@@ -17,10 +17,10 @@ struct ForeignFormat {
 /// ForeignFormat::what of an ONNX model.
 inline constexpr const char* kOnnxWords = "is an ONNX model";
 
-/// Detects by the first bytes: an empty file, a Git LFS pointer, a web page or other text, PyTorch's zip and pickle
-/// files, TorchScript, other archives, HDF5 (Keras), ONNX, GGUF, TFLite, NumPy, the index of a sharded model. Returns
-/// an empty result for a file that starts like safetensors (a length below 2^32, then a brace). `bytes`: the whole
-/// file.
+/// Detects by the first bytes: an empty file, a Git LFS pointer, a web page or other text, pictures, programs,
+/// PyTorch's zip and pickle files, TorchScript, other archives, HDF5 (Keras), ONNX, GGUF, TFLite, NumPy, the index of a
+/// sharded model. Returns an empty result for a file that starts like safetensors (a length below 2^32, then a brace).
+/// `bytes`: the whole file.
 ForeignFormat foreign_format(std::span<const std::byte> bytes);
 
 }  // namespace vitrine

@@ -100,12 +100,6 @@ Found find_rename(std::span<const Rename> table, const std::string& name) {
   return {};
 }
 
-std::string listed_names(const std::vector<std::string>& names) {
-  std::string out;
-  for (std::size_t i = 0; i < names.size() && i < 3; ++i) out += text(i == 0 ? "\"" : ", \"", names[i], '"');
-  return names.size() > 3 ? out + " ..." : out;
-}
-
 bool is_square_of_patches(std::int64_t count) {
   const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(count))));
   return count > 1 && side * side == count;
@@ -371,6 +365,12 @@ Tensors owned(const Tensors& tensors, const std::string& where, std::vector<std:
 }
 
 }  // namespace
+
+std::string listed_names(const std::vector<std::string>& names) {
+  std::string out;
+  for (std::size_t i = 0; i < names.size() && i < 3; ++i) out += text(i == 0 ? "\"" : ", \"", names[i], '"');
+  return names.size() > 3 ? out + " ..." : out;
+}
 
 void move_norm_after_pooling(Tensors& tensors) {
   for (const char* kind : {"weight", "bias"})

@@ -30,6 +30,9 @@ struct NamedTensors {
 /// foreign naming does not know, a block without its query, key or value, a shape that cannot be timm's.
 NamedTensors with_timm_names(const StoredTensors& file, const std::string& where, std::vector<std::string>& notes);
 
+/// The first three, for messages: "\"a\", \"b\", \"c\" ...".
+std::string listed_names(const std::vector<std::string>& names);
+
 /// Renames the norm before the pooling to the one after it: "norm.weight" becomes "fc_norm.weight".
 void move_norm_after_pooling(Tensors& tensors);
 

@@ -122,8 +122,9 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& file) {
     cut_short(file, text("has ", bytes.size(), " bytes, and a safetensors file begins with eight bytes of length"));
   std::memcpy(&length, bytes.data(), sizeof length);
   if (length > kMaxHeader)
-    fail(file, ": not a safetensors file: its header would have ", length,
-         " bytes; give a .safetensors file, or convert this one (safetensors.torch.save_file)");
+    fail(file,
+         ": is not a safetensors file, nor another kind that is known; give a .safetensors file, or convert this "
+         "one (safetensors.torch.save_file)");
   if (length > bytes.size() - sizeof length)
     cut_short(file, text("is cut short: its header has ", length, " bytes, the file has ", bytes.size()));
   const char* begin = reinterpret_cast<const char*>(bytes.data()) + sizeof length;

@@ -7,6 +7,7 @@
 
 #include "common/base/files.h"
 #include "tests/support/message.h"
+#include "tests/support/zip_bytes.h"
 #include "tests/train/fixture.h"
 #include "train/run/checkpoint.h"
 #include "train/run/evaluate_checkpoint.h"
@@ -19,11 +20,14 @@ using vitrine::testing::has;
 using vitrine::testing::json_of;
 using vitrine::testing::message_of;
 using vitrine::testing::metrics_of;
+using vitrine::testing::pickled_tensor;
 using vitrine::testing::read_whole;
 using vitrine::testing::RunFixture;
 using vitrine::testing::train;
 using vitrine::testing::trained;
 using vitrine::testing::write_whole;
+using vitrine::testing::zip_bytes;
+using vitrine::testing::ZipMember;
 
 TEST_CASE("another configuration does not change a run: every difference is named, and restart renames the run") {
   const RunFixture fixture;
@@ -108,6 +112,18 @@ TEST_CASE("a run among its images is refused before anything is written") {
   options.test = options.validation = fixture.many_images();
   options.output = options.test + "/run";
   CHECK(has(message_of([&] { train(options); }), "output is in validation = "));
+}
+
+TEST_CASE("weights of torch.save are read as they are, with the record in them if there is one") {
+  const vitrine::testing::TemporaryDirectory directory;
+  const std::string values(8, '\0');
+  std::vector<ZipMember> members{{"x/data.pkl", pickled_tensor("fc.bias", 2)}, {"x/data/0", values}};
+  write_whole(directory / "plain.pth", zip_bytes(members));
+  CHECK(checkpoint_weights(directory / "plain.pth").at("fc.bias").equal(at::zeros({2})));
+  CHECK(weights_metadata(directory / "plain.pth").empty());
+  members.push_back({std::string("x/") + kRecordEntry, R"({"vitrine.kind": "resnet"})"});
+  write_whole(directory / "recorded.pth", zip_bytes(members));
+  CHECK(weights_metadata(directory / "recorded.pth").at("vitrine.kind") == "resnet");
 }
 
 TEST_CASE("a run of an earlier version's layout is refused in one sentence, and restart moves it aside") {

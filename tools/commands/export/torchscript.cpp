@@ -15,6 +15,7 @@
 #include "common/models/inference/layers.h"
 #include "tools/commands/export/archive_file.h"
 #include "tools/commands/export/formats.h"
+#include "train/run/checkpoint.h"
 
 namespace vitrine {
 namespace {

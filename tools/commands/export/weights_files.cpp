@@ -12,6 +12,7 @@
 #include "common/models/weights/weights.h"
 #include "tools/commands/export/archive_file.h"
 #include "tools/commands/export/formats.h"
+#include "train/run/checkpoint.h"
 
 namespace vitrine {
 namespace {
