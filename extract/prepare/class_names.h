@@ -12,7 +12,7 @@
 
 namespace vitrine {
 
-/// The map that the options name, or none; used only for judging the teacher. Throws Error if teacher and images have
+/// The map that the options name, or none; used only to evaluate the teacher. Throws Error if teacher and images have
 /// different classes without a map: another number of them (unless its logits are not kept), or the same names, as the
 /// weights state them, in another order; or a map without a head.
 std::optional<ClassMap> map_of_classes(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index);

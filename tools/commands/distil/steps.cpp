@@ -25,10 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string percent_of(double share) {
-  return decimals(100 * share, 1) + " %";
-}
-
 std::string pays(const Found& found, const DistilChoice& choice) {
   const std::optional<double> epochs = break_even_epochs(found.costs, choice.passes);
   if (!epochs) return "never: reading it takes longer than running the teacher";
@@ -100,7 +96,7 @@ std::string summary_of(const DistilRequest& request, const std::string& own) {
     const auto word = [&](const char* key) {
       return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string();
     };
-    return text(percent_of(json["top1"].get<double>()), " on the ", word("evaluated_on"), " photos",
+    return text(percent_words(json["top1"].get<double>(), 1), " on the ", word("evaluated_on"), " photos",
                 word("weights") == "best" ? ", with its best weights" : "");
   };
   std::string text_of;
@@ -118,12 +114,12 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
   std::vector<std::vector<std::string>> rows;
   rows.push_back(
       {"photos", text(human_count(found.photos), found.classes > 0 ? text(" in ", found.classes, " classes") : ""),
-       found.hold_out > 0 ? text(human_count(found.held_out), " held out for validation: ", percent_of(found.hold_out),
-                                 " of each ", found.classes > 0 ? "class" : "folder")
+       found.hold_out > 0 ? text(human_count(found.held_out), " held out for validation: ",
+                                 percent_words(found.hold_out, 1), " of each ", found.classes > 0 ? "class" : "folder")
                           : ""});
   if (!found.left_out.empty()) rows.push_back({"left out", found.left_out, ""});
   rows.push_back({"teacher", found.teacher,
-                  found.top1 ? text("right on ", percent_of(*found.top1), " of ", found.evaluated, " photos")
+                  found.top1 ? text("right on ", percent_words(*found.top1, 1), " of ", found.evaluated, " photos")
                              : text(found.teacher_classes, " classes")});
   rows.push_back({"a pass of the teacher", human_time(images * facts.extract_seconds), found.teacher_precision});
   const double scale = static_cast<double>(choice.size) / facts.teacher_size;
