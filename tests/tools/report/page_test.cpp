@@ -255,6 +255,13 @@ TEST_CASE_FIXTURE(ReportFixture, "one run has its page in its directory, several
   CHECK(has(html, "The configurations are equal"));
 }
 
+TEST_CASE_FIXTURE(ReportFixture, "--dry-run makes the page, and writes none") {
+  const std::string a = run("a", 0.5);
+  CHECK(report({a, "--dry-run"}) == 0);
+  CHECK_FALSE(std::filesystem::exists(root / "a/report.html"));
+  CHECK(has(message_of([&] { report({(root / "nowhere").string(), "--dry-run"}); }), "does not exist"));
+}
+
 TEST_CASE_FIXTURE(ReportFixture, "tables of up to three runs are in two columns, those of more have the page's width") {
   std::vector<std::string> runs;
   for (const char* name : {"a", "b", "c", "d"}) {

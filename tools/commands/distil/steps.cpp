@@ -70,8 +70,6 @@ std::vector<CommandStep> steps_of(const DistilRequest& request, const std::strin
     if (request.allow_module) allow("module", step);
   }
   if (request.baseline) steps.push_back({"the same network from labels alone", "train", {file(kBaselineFile)}});
-  const std::vector<std::string> screen = screen_arguments();
-  for (ProgramStep& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
   steps.push_back({"the student as ONNX", "export", {request.out, "--format", "onnx"}});
   ProgramStep report{
       "the report", "report", {request.out, "-o", RunFiles(request.out).report().string(), "--evaluate"}};
