@@ -86,7 +86,12 @@ std::vector<CommandStep> steps_of(const DistilRequest& request, const std::strin
 
 std::string summary_of(const DistilRequest& request, const std::string& own) {
   const fs::path out = request.out;
-  const auto top1_of = [](const fs::path& run) -> std::optional<std::string> {
+  struct Top1 {
+    double value;
+    std::string words;
+    std::string images;
+  };
+  const auto top1_of = [](const fs::path& run) -> std::optional<Top1> {
     const fs::path summary = RunFiles(run).summary();
     if (!file_exists(summary)) return std::nullopt;
     const nlohmann::json json = parse_json(read_file(summary));
@@ -94,13 +99,21 @@ std::string summary_of(const DistilRequest& request, const std::string& own) {
     const auto word = [&](const char* key) {
       return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string();
     };
-    return text(percent_words(json["top1"].get<double>(), 1), " on the ", word("evaluated_on"), " photos",
-                word("weights") == "best" ? ", with its best weights" : "");
+    const double value = json["top1"].get<double>();
+    return Top1{value,
+                text(percent_words(value, 1), " on the ", word("evaluated_on"), " photos",
+                     word("weights") == "best" ? ", with its best weights" : ""),
+                word("evaluated_on")};
   };
   std::string text_of;
-  if (const auto student = top1_of(out)) text_of += "\nthe student's top-1: " + *student;
-  if (const auto baseline = request.baseline ? top1_of(out / "baseline") : std::nullopt)
-    text_of += "; of the same network from labels alone: " + *baseline;
+  const std::optional<Top1> student = top1_of(out),
+                            baseline = request.baseline ? top1_of(out / "baseline") : std::nullopt;
+  if (student) text_of += "\nthe student's top-1: " + student->words;
+  if (baseline) text_of += "; of the same network from labels alone: " + baseline->words;
+  if (student && baseline && student->images == baseline->images && student->value <= baseline->value)
+    text_of +=
+        "\nwarning: the teacher's targets gained nothing over labels alone; check the teacher's own accuracy on "
+        "these photos, and the warnings of the run";
   const std::string classify = shown_name(own, "classify");
   const std::array words{classify.c_str(), request.out.c_str(), "PHOTO"};
   return text_of + "\nnext: " + shell_command(static_cast<int>(words.size()), words.data()) + "\n";
