@@ -98,10 +98,8 @@ int extract_command(int argc, char** argv) {
             .excludes(prepare_option)
             .excludes(recipes_option);
     line.add_flag("--json", json, "with --evaluate: the result as JSON").needs(evaluate_option);
-    line.add_flag("--dry-run", mode.dry_run,
-                  "check everything and the teacher, describe tracks, size and memory, write nothing")
+    line.add_dry_run(mode.dry_run, "check everything and the teacher, describe tracks, size and memory")
         .excludes(evaluate_option);
-    line.add_screen_options();
     line.footer(kExitCodeWords);
     if (const auto code = line.parse(argc, argv)) return *code;
     if (!part.empty()) overrides.push_back("part=" + part);

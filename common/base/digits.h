@@ -23,6 +23,15 @@ inline std::string significant(double value, int count) {
   return buffer;
 }
 
+/// "48.5 %" for 0.485: at most three significant digits.
+inline std::string percent_words(double share) {
+  return significant(100 * share, 3) + " %";
+}
+/// The same with this many digits behind the point, for what is compared in a column: "50.0 %".
+inline std::string percent_words(double share, int count) {
+  return decimals(100 * share, count) + " %";
+}
+
 }  // namespace vitrine
 
 #endif  // VITRINE_COMMON_BASE_DIGITS_H_

@@ -27,6 +27,7 @@ constexpr std::uint64_t kKinds = 40, kPlanes = 15;  // of the basis's levels
 constexpr int kColumnLevel = 3;                     // of zstd, for the index and the recipes: small, written once
 constexpr std::uint64_t kColumnRows = 1 << 16;      // rows per chunk of the index
 constexpr const char* kOtherPlan = "use the same settings, or another cache directory";
+constexpr const char* kOtherTrack = "use the same settings, or remove the track's directory";
 
 template <class Number>
 DatasetSpec column(const std::string& name, const char* dtype, const std::vector<Number>& numbers) {
@@ -246,9 +247,13 @@ void create_track(const std::filesystem::path& directory, const TrackInfo& track
                    .remedy = "another process began the track at the same time; run again to use its basis"});
   };
   if (!there) provide_basis();
-  publish_or_compare(path, track.file_text(), "track of this name",
-                     "use the same settings, or remove the track's directory");
+  publish_or_compare(path, track.file_text(), "track of this name", kOtherTrack);
   if (there) provide_basis();
+}
+
+void check_track(const std::filesystem::path& directory, const TrackInfo& track) {
+  const std::filesystem::path path = directory / track.directory() / "track.json";
+  if (path_exists(path)) compare_with_file(path, track.file_text(), "track of this name", kOtherTrack);
 }
 
 std::uint64_t RecordedViews::count() const {

@@ -33,6 +33,9 @@ void write_basis(const std::filesystem::path& path, const FeatureBasis& basis);
 /// difference from an existing track.json.
 void create_track(const std::filesystem::path& directory, const TrackInfo& track, const FeatureBasis* basis = nullptr);
 
+/// Throws as create_track() does when there is another track.json; writes nothing.
+void check_track(const std::filesystem::path& directory, const TrackInfo& track);
+
 /// The data in a shard's recipes that is not from the plan.
 struct RecordedViews {
   std::vector<std::uint64_t> picture_hashes;              ///< one per group of the shard (views.h: hash_of_group)

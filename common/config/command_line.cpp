@@ -4,6 +4,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -172,6 +173,7 @@ bool CommandLine::given(const std::string& name) const {
 }
 
 std::optional<int> CommandLine::parse(int argc, const char* const* argv) {
+  add_screen_options();
   app_.set_version_flag("--version", "Vitrine " VITRINE_VERSION);
   std::vector<std::string> names;
   std::string subcommands;
@@ -218,7 +220,13 @@ void CommandLine::add_help_keys(const std::function<std::string(const std::strin
       ->expected(0, 1);
 }
 
+Option CommandLine::add_dry_run(bool& value, const std::string& description) {
+  return add_flag("--dry-run", value, description + "; nothing is written");
+}
+
 void CommandLine::add_screen_options() {
+  for (const std::unique_ptr<CommandLine>& one : subcommands_) one->add_screen_options();
+  if (!subcommands_.empty()) return;
   auto* quiet = app_.add_flag_callback(
       "--quiet", [] { choose_screen(Screen::kQuiet); }, "no progress and no notes on standard error, only warnings");
   app_.add_option_function<std::string>(
@@ -227,6 +235,10 @@ void CommandLine::add_screen_options() {
           "of notes, progress and errors on standard error: text, or json (an object a line)")
       ->check(CLI::IsMember({"text", "json"}))
       ->excludes(quiet);
+}
+
+void print_would_write(const std::filesystem::path& path, const std::string& what) {
+  std::printf("would write %s%s%s\n", path.c_str(), what.empty() ? "" : ": ", what.c_str());
 }
 
 std::string shell_command(int argc, const char* const* argv) {

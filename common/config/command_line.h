@@ -4,6 +4,7 @@
 #define VITRINE_COMMON_CONFIG_COMMAND_LINE_H_
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <list>
 #include <memory>
@@ -77,18 +78,21 @@ class CommandLine {
   void footer(const std::string& text);
   /// Adds `--help-keys [WORD]`, which prints `table(word)` (see config_help) and exits like --help.
   void add_help_keys(const std::function<std::string(const std::string& word)>& table);
-  /// Adds --quiet and --log-format, which choose how notes and progress appear (screen.h).
-  void add_screen_options();
+  /// Adds --dry-run. `description`: what it does instead of writing, without "nothing is written".
+  Option add_dry_run(bool& value, const std::string& description = "check everything and say what would be written");
 
   /// After parse(): whether the option of this name ("--size") was on the command line.
   bool given(const std::string& name) const;
 
-  /// Adds --version and parses. Returns the exit code after --help or --version, which print to standard output, else
-  /// nullopt. Throws Error for an invalid command line: first for an unknown option, with the one that may be meant.
+  /// Adds --version, and to a program or each of its subcommands --quiet and --log-format, which choose how notes and
+  /// progress appear (screen.h); then parses. Returns the exit code after --help or --version, which print to standard
+  /// output, else nullopt. Throws Error for an invalid command line: first for an unknown option, with the one that may
+  /// be meant.
   std::optional<int> parse(int argc, const char* const* argv);
 
  private:
   explicit CommandLine(CLI::App& app);
+  void add_screen_options();
 
   std::unique_ptr<CLI::App> own_;  // null in a subcommand
   CLI::App& app_;
@@ -100,6 +104,9 @@ inline constexpr const char* kExitCodeWords =
     "Exit codes: 0 all is well, 1 damage or a difference was found, 2 bad input, 3 the system refused to read or\n"
     "write, 4 a needed file is damaged, 5 written by a newer version, 6 out of memory or file handles, 70 a fault of\n"
     "the program, 130 stopped.";
+
+/// A line of a dry run on standard output: "would write PATH: WHAT". `what` may be empty.
+void print_would_write(const std::filesystem::path& path, const std::string& what = {});
 
 /// The command line as it would be typed; arguments that need it are quoted for the shell.
 std::string shell_command(int argc, const char* const* argv);

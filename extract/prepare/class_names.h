@@ -14,7 +14,7 @@
 
 namespace vitrine {
 
-/// How the teacher's classes are the class folders'; used for judging the teacher, and recorded for those who read its
+/// How the teacher's classes are the class folders'; used to evaluate the teacher, and recorded for those who read its
 /// logits.
 struct TeacherClasses {
   std::optional<ClassMap> map;  ///< none: in the order of the folders

@@ -364,6 +364,9 @@ TEST_CASE("numbers that round to zero have no sign") {
   CHECK(significant(-0.0, 3) == "0");
   CHECK(significant(-1.234e-9, 3) == "-1.23e-09");
   CHECK(significant(-100, 2) == "-1e+02");
+  CHECK(percent_words(0.4851) == "48.5 %");
+  CHECK(percent_words(0.5) == "50 %");
+  CHECK(percent_words(0.5, 1) == "50.0 %");
 }
 
 TEST_CASE("numbers are formatted for display") {

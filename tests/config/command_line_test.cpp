@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/screen.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 
@@ -124,6 +125,19 @@ TEST_CASE("an option that needs or excludes another says so") {
   };
   CHECK(has(tried({"--second"}), "--second requires --first"));
   CHECK(has(tried({"--third", "--first"}), "excludes"));
+}
+
+TEST_CASE("every program and every subcommand takes the options of the screen") {
+  const Screen before = chosen_screen();
+  CHECK_FALSE(Plain().parse({"x", "--quiet"}));
+  CHECK(chosen_screen() == Screen::kQuiet);
+  CHECK_FALSE(Several().parse({"look", "--log-format", "json"}));
+  CHECK(chosen_screen() == Screen::kJson);
+  CHECK_FALSE(Several().parse({"listen", "--log-format", "text"}));
+  CHECK(chosen_screen() == Screen::kText);
+  CHECK(has(message_of([] { Plain().parse({"x", "--log-format", "xml"}); }), "--log-format"));
+  CHECK(has(message_of([] { Plain().parse({"x", "--quiet", "--log-format", "json"}); }), "excludes"));
+  choose_screen(before);
 }
 
 TEST_CASE("an invalid command line gives one sentence that refers to --help") {

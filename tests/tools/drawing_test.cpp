@@ -95,3 +95,14 @@ TEST_CASE("vitrine-draw refuses bad input in one sentence") {
   CHECK(again.exit_code == 2);
   CHECK(has(again.output, "is not empty"));
 }
+
+TEST_CASE("vitrine-draw --dry-run names its folders and writes nothing") {
+  const TemporaryDirectory root;
+  const std::string out = (root / "out").string();
+  const auto result =
+      run(executable("vitrine-draw") + " " + out + " --classes 4 --split train=20 --split val=1 --dry-run");
+  CHECK(result.exit_code == 0);
+  CHECK(result.output ==
+        "would write " + out + "/train: 20 images in 4 classes\nwould write " + out + "/val: 1 image in 4 classes\n");
+  CHECK_FALSE(std::filesystem::exists(root / "out"));
+}

@@ -112,29 +112,35 @@ TEST_CASE("vitrine: bash completes with the script") {
 }
 
 TEST_CASE("vitrine: zsh completes with the script, sourced or from a folder of functions") {
-  const std::string script = completion_script("zsh");
-  CHECK(script.starts_with("#compdef vitrine\n"));
-  CHECK(has(script, "$(\"${words[1]}\" complete \"${(@)words[2,CURRENT-1]}\" 2>/dev/null)"));
-  CHECK(has(script, "== _vitrine ]]; then\n  _vitrine \"$@\"\nelse\n  compdef _vitrine vitrine\nfi\n"));
-  if (run("command -v zsh").exit_code != 0) return;
+  REQUIRE_MESSAGE(run("command -v zsh").exit_code == 0, "zsh is missing; tools/packages.txt lists it");
   const TemporaryDirectory folder;
-  write_whole(folder / "_vitrine", script);
-  // What completion provides: compadd's words on lines.
-  write_whole(folder / "shell.zsh", "path=('" + programs_here().string() + "' $path)\n" + R"sh(
-compdef() { : }
-compadd() { print -l -- "${(P@)2}" }
-_files() { : }
-if [[ $1 == sourced ]]; then source "${0:h}/_vitrine"; else fpath=("${0:h}" $fpath); autoload -Uz _vitrine; fi
-words=(vitrine cache "") CURRENT=3
-_vitrine
+  write_whole(folder / "functions/_vitrine", completion_script("zsh"));
+  // A shell on a terminal of its own: the words are typed, with Tab, and Control-X writes the line that came of them.
+  write_whole(folder / "shell.zsh", R"sh(
+zmodload zsh/zpty
+cd "${0:h}"
+if [[ $1 == sourced ]]; then
+  setup="autoload -Uz compinit; compinit -u -D; source functions/_vitrine"
+else
+  setup="fpath=(\$PWD/functions \$fpath); autoload -Uz compinit; compinit -u -D"
+fi
+zpty shell zsh -f -i
+zpty -w shell "path=('$2' \$path); $setup; told() { print -r -- \"<\$BUFFER>\" >told; BUFFER=exit; zle accept-line }; zle -N told; bindkey '^X' told"
+zpty -w -n shell "$3"$'\t\C-x'
+while zpty -r shell line; do :; done
+cat told
 )sh");
+  const auto completed = [&](const std::string& way, const std::string& words) {
+    return run("timeout 100 zsh -f '" + (folder / "shell.zsh").string() + "' " + way + " '" + programs_here().string() +
+               "' '" + words + "'")
+        .output;
+  };
   for (const char* way : {"sourced", "autoloaded"}) {
-    const CommandResult result = run("zsh -f '" + (folder / "shell.zsh").string() + "' " + way);
     CAPTURE(way);
-    CAPTURE(result.output);
-    CHECK(result.exit_code == 0);
-    CHECK(has(result.output, "recode\n"));
+    CHECK(completed(way, "vitrine cache rec") == "<vitrine cache recode >\n");
   }
+  CHECK(completed("sourced", "vitrine cache verify --dee") == "<vitrine cache verify --deep >\n");
+  CHECK(completed("sourced", "vitrine train --set batch_norm_b") == "<vitrine train --set batch_norm_batches=>\n");
 }
 
 TEST_CASE("vitrine: completion for a shell that it does not know") {

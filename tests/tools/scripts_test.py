@@ -191,6 +191,12 @@ def test_table():
             (demo / "students/ablation" / run).mkdir(parents=True)
             (demo / "students/ablation" / run / "summary.json").write_text(json.dumps(summary))
         check(ablation_table.load(demo) == {"kl": {0: 50, 1: 25}}, ablation_table.load(demo))
+        for run, scores in {"plain-0": (0.25, 0.375), "full-0": (0.25, 0.5)}.items():
+            (demo / "students/ablation" / run).mkdir(parents=True)
+            lines = [{"event": "validation", "step": 64 * i, "top1": top1} for i, top1 in enumerate(scores, 1)]
+            (demo / "students/ablation" / run / "metrics.jsonl").write_text(
+                "".join(json.dumps(line) + "\n" for line in [{"event": "step", "step": 1}, *lines]))
+        check(ablation_table.steps_to_plains_best(demo, "full", 0) == 128, "steps")
 
 
 def test_encodings():

@@ -255,14 +255,6 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   const unsigned workers = options.workers > 0 ? options.workers : default_threads();
   Recoder recoder(cache, reader, track, basis, workers);
   recoder.try_first_group(numbers.front());  // fails before anything is written
-  create_cache(to, cache.index(), cache.plan());
-  copy_index_records(cache, to);
-  create_track(to, track, basis.get());
-  const std::string teacher = teacher_directory(track);
-  if (const auto score = read_teacher_score(cache.directory(), teacher)) write_teacher_score(to, teacher, *score);
-  if (const auto names = read_teacher_classes(cache.directory(), teacher); !names.empty())
-    write_teacher_classes(to, teacher, names);
-  copy_recipes(cache, to, numbers);
 
   Recoded result{track};
   result.bytes_before = reader.stored_bytes();
@@ -271,6 +263,22 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   std::uint64_t total = 0, left = 0;
   for (const std::uint64_t number : numbers) total += views_in(number);
   for (const std::uint64_t number : missing) left += views_in(number);
+  if (options.dry_run) {
+    check_cache(to, cache.index(), cache.plan());
+    check_track(to, track);
+    for (const std::uint64_t number : numbers)
+      if (path_exists(to / "recipes" / shard_file_name(number))) has_more_left_out(cache, to, number);  // throws
+    result.shards = missing.size(), result.views = left;
+    return result;
+  }
+  create_cache(to, cache.index(), cache.plan());
+  copy_index_records(cache, to);
+  create_track(to, track, basis.get());
+  const std::string teacher = teacher_directory(track);
+  if (const auto score = read_teacher_score(cache.directory(), teacher)) write_teacher_score(to, teacher, *score);
+  if (const auto names = read_teacher_classes(cache.directory(), teacher); !names.empty())
+    write_teacher_classes(to, teacher, names);
+  copy_recipes(cache, to, numbers);
   std::vector<FileRecord> made;
   const ShardLog log(to / track.directory());
   Progress progress("recode", "views", total, total - left);

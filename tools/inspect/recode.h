@@ -21,6 +21,7 @@ struct RecodeOptions {
   std::uint32_t calibration_views = 1024;
   Compression compression;
   unsigned workers = 0;  ///< worker threads; 0: one per core
+  bool dry_run = false;  ///< only checks, which may calibrate a basis; nothing is written
 };
 
 /// Text for users, with all digits: "uniform, max_error 0.015625", "topk, 32 kept, temperatures 1 4".
@@ -28,8 +29,8 @@ std::string codec_words(const CodecSettings& codec);
 
 struct Recoded {
   TrackInfo track;
-  std::uint64_t shards = 0, views = 0;              ///< made by this call; existing shards are skipped
-  std::uint64_t bytes_before = 0, bytes_after = 0;  ///< of all shards of the two tracks
+  std::uint64_t shards = 0, views = 0;  ///< made by this call, or by one that is no dry run; existing ones are skipped
+  std::uint64_t bytes_before = 0, bytes_after = 0;  ///< of all shards of the two tracks; a dry run knows only the first
   CodecLoss loss;  ///< of this call's shards, relative to the source, whose own error is not included
 };
 

@@ -4,16 +4,13 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/codec/encoding.h"
 #include "tools/inspect/recode.h"
 #include "tools/inspect/words.h"
 
 namespace vitrine {
-
-std::string percent_words(double share) {
-  return number_words(100 * share) + " %";
-}
 
 std::string bound_words(const CodecSettings& codec) {
   if (codec.max_error <= 0) return "";

@@ -9,9 +9,6 @@
 
 namespace vitrine {
 
-/// "1.2 %" for 0.012: three significant digits.
-std::string percent_words(double share);
-
 /// The encoding and its settings but for the bound: "topk, 32 kept, temperatures 1 4".
 std::string encoding_words(CodecSettings codec);
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "common/base/counted.h"
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/base/format_version.h"
 #include "common/base/progress.h"

@@ -120,8 +120,9 @@ class Writer {
   const StopFlag& stop_;
 };
 
-// Whether `out` holds this pack, as far as its size and its list tell.
-bool is_there(const std::string& out, const PackManifest& manifest) {
+}  // namespace
+
+bool is_packed(const std::string& out, const PackManifest& manifest) {
   if (!path_exists(out)) return false;
   const ReadableFile file(out);
   if (file.size() == manifest.tar_bytes() && has_bytes(file, 0, manifest.head())) return true;
@@ -129,8 +130,6 @@ bool is_there(const std::string& out, const PackManifest& manifest) {
                                   .what = "exists, and is not the pack of this cache as it is now",
                                   .remedy = "remove it or choose another name"});
 }
-
-}  // namespace
 
 PackManifest manifest_of(const std::string& plan_hash, const std::vector<PackedFile>& files) {
   std::vector<FileRecord> records;
@@ -149,7 +148,7 @@ Packed pack(const PackManifest& manifest, const std::vector<PackedFile>& files, 
     writer.finish();
     return packed;
   }
-  if (is_there(out, manifest)) {
+  if (is_packed(out, manifest)) {
     packed.resumed = packed.bytes;
     return packed;
   }

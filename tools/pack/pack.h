@@ -35,6 +35,9 @@ struct Packed {
 Packed pack(const PackManifest& manifest, const std::vector<PackedFile>& files, const std::string& out,
             const StopFlag& stop = never_stop());
 
+/// Whether `out` holds this pack already, as far as its size and its list tell. Throws Error when it is another file.
+bool is_packed(const std::string& out, const PackManifest& manifest);
+
 /// The manifest of these files.
 PackManifest manifest_of(const std::string& plan_hash, const std::vector<PackedFile>& files);
 

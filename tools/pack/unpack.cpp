@@ -27,6 +27,7 @@ std::uint64_t contents_bytes(const PackManifest& manifest) {
 
 // Where the cache will be. Throws if its directory could not be put in place once it is complete.
 fs::path target_of(const fs::path& to) {
+  if (to.empty()) fail("the directory to unpack to is empty; name one");
   const fs::path target = resolved_path(to);
   const auto refuse = [&](const char* what, const char* remedy) {
     throw Error(ErrorKind::kInput, {.path = to.string(), .what = what, .remedy = remedy});
@@ -60,16 +61,22 @@ bool is_unpacked(const fs::path& to, const PackManifest& manifest) {
        .remedy = "choose another directory; a track's directory may be copied from one cache of a plan to another"});
 }
 
-// Writes pack.json first, so that a later call knows which pack the directory was begun from.
-void begin(const fs::path& staging, const PackManifest& manifest) {
+// Whether `staging`, which may not exist, was begun with this pack; throws if it holds anything else.
+bool is_begun(const fs::path& staging, const PackManifest& manifest) {
+  if (!path_exists(staging)) return false;
   const bool begun = file_exists(staging / kPackFile);
-  if (begun && read_file(staging / kPackFile) == manifest.json()) return;
+  if (begun && read_file(staging / kPackFile) == manifest.json()) return true;
   if (begun || std::ranges::any_of(list_directory(staging),
                                    [](const DirectoryEntry& entry) { return !is_temporary_name(entry.name); }))
     throw Error(ErrorKind::kInput, {.path = staging.string(),
                                     .what = begun ? "was begun with another pack" : "was not begun by this command",
                                     .remedy = "remove it, or choose another directory"});
-  publish(staging / kPackFile, manifest.json());
+  return false;
+}
+
+// Writes pack.json first, so that a later call knows which pack the directory was begun from.
+void begin(const fs::path& staging, const PackManifest& manifest) {
+  if (!is_begun(staging, manifest)) publish(staging / kPackFile, manifest.json());
 }
 
 void remove_temporary_files(const fs::path& staging, const PackManifest& manifest) {
@@ -128,8 +135,20 @@ PackCheck check_directory(const fs::path& directory, const StopFlag& stop) {
 
 }  // namespace
 
+Unpacked check_unpack(const std::string& from, const fs::path& to) {
+  const fs::path target = target_of(to);
+  InputStream in(from);
+  PackReader reader(in);
+  const PackManifest& manifest = reader.manifest();
+  Unpacked out{manifest.files().size(), contents_bytes(manifest), 0};
+  if (is_unpacked(target, manifest))
+    out.kept = out.files;
+  else
+    is_begun(target.string() + kUnpackingEnd, manifest);  // throws
+  return out;
+}
+
 Unpacked unpack(const std::string& from, const fs::path& to, const StopFlag& stop) {
-  if (to.empty()) fail("the directory to unpack to is empty; name one");
   const fs::path target = target_of(to);
   InputStream in(from);
   PackReader reader(in);

@@ -30,6 +30,10 @@ struct Unpacked {
 /// Stopped once `stop` is set.
 Unpacked unpack(const std::string& from, const std::filesystem::path& to, const StopFlag& stop = never_stop());
 
+/// What unpack() would write, from the pack's list alone: `kept` is 0, or all files where TO was unpacked from this
+/// pack. Writes nothing. Throws Error where unpack() would before it reads the first file.
+Unpacked check_unpack(const std::string& from, const std::filesystem::path& to);
+
 /// A file that differs from the list of a pack.
 struct PackDifference {
   std::string path, what;  ///< "is missing", "has 17 of 4096 bytes", "its contents differ"

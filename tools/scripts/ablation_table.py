@@ -7,7 +7,6 @@ Differences are paired by seed; the interval is Student's t at 95 % over the see
 import csv
 import json
 import pathlib
-import re
 import statistics
 import sys
 
@@ -77,11 +76,10 @@ def picture(rows, teacher):
 
 
 def validated(demo, arm, seed):
-    """[(step, top-1)] of a run's validations; the last one is at its end."""
-    log = demo / "logs" / "ablation" / f"{arm}-{seed}.log"
-    found = re.findall(r"epoch (\d+), \w+: top-1 ([\d.]+) %", log.read_text(encoding="utf-8")) if log.exists() else []
-    steps = json.loads((demo / "students" / "ablation" / f"{arm}-{seed}" / "summary.json").read_text(encoding="utf-8"))["steps"]
-    return [(steps * int(epoch) // int(found[-1][0]), float(top1)) for epoch, top1 in found]
+    """[(step, top-1)] of a run's validations."""
+    metrics = demo / "students" / "ablation" / f"{arm}-{seed}" / "metrics.jsonl"
+    lines = map(json.loads, metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else [])
+    return [(line["step"], line["top1"]) for line in lines if line["event"] == "validation"]
 
 
 def steps_to_plains_best(demo, arm, seed):

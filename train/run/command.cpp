@@ -126,9 +126,7 @@ int train_command(int argc, char** argv) {
         .needs(evaluate);
     line.add_flag("--json", json, "with --evaluate: the result as JSON").needs(evaluate);
     bool dry = false;
-    line.add_flag("--dry-run", dry, "check everything, describe the run and its memory, write nothing")
-        .excludes(evaluate);
-    line.add_screen_options();
+    line.add_dry_run(dry, "check everything, describe the run and its memory").excludes(evaluate);
     line.footer(kExitCodeWords);
     if (const auto code = line.parse(argc, argv)) return *code;
     if (evaluate.given() && checkpoint.empty())

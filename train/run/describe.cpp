@@ -14,6 +14,7 @@
 #include "train/data/prefetch.h"
 #include "train/evaluation/report.h"
 #include "train/run/checks.h"
+#include "train/run/learning.h"
 #include "train/targets/target_options.h"
 
 namespace vitrine {
@@ -75,6 +76,10 @@ void describe_run(const TrainOptions& options, const Plan& plan, const PassLists
   note(text(counted(steps, "step"), " of ", counted(options.batch, "view"), "; ", counted(passes, "pass", "passes"),
             " of ", counted(views, "view"), ", so each view is seen ", times(epochs, passes),
             epochs > static_cast<double>(passes) ? "; the order of the passes' views differs in each round" : ""));
+  const bool fixed = options.targets.source == TargetKind::kCache;
+  if (const auto warning = repeated_views_warning(epochs / static_cast<double>(passes),
+                                                  fixed ? "extract more passes" : "raise targets.passes"))
+    note("warning: " + *warning);
   const std::size_t complete = use.with_maps.size();
   for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
     if (const PhaseOptions& phase = *options.schedule.phases()[i];

@@ -18,7 +18,7 @@
 
 namespace vitrine {
 
-/// Prints the run's length, and how often it sees each view of its passes.
+/// Prints the run's length, and how often it sees each view of its passes, with a warning where that is too often.
 void describe_run(const TrainOptions& options, const Plan& plan, const PassLists& use, std::uint64_t steps);
 
 /// Prints which stage is paired with which track, by the size or by the depth of blocks, and for how much of the run

@@ -91,7 +91,7 @@ void Evaluator::score_last(Student& student, Checkpoint& state, const StopFlag& 
 }
 
 bool Evaluator::validate(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, RunLog& log,
-                         const StopFlag& stop) const try {
+                         const StopFlag& stop, const std::string& learned) const try {
   const auto start = std::chrono::steady_clock::now();
   const Student::Averaged averaged(student);
   const std::uint64_t epoch = (state.step - 1) / steps_per_epoch + 1;
@@ -115,7 +115,8 @@ bool Evaluator::validate(Student& student, Checkpoint& state, std::uint64_t step
   const std::string words = agreement_
                                 ? text("agrees with the teacher on ", percent(score), " %")
                                 : text("top-1 ", percent(score), " %, top-5 ", percent(state.validation->top5), " %");
-  note(text("epoch ", epoch, ", ", metrics.at.phase, ": ", words, metrics.best ? ", the best so far" : ""));
+  note(text("epoch ", epoch, ", ", metrics.at.phase, ": ", learned, learned.empty() ? "" : "; ", words,
+            metrics.best ? ", the best so far" : ""));
   return true;
 } catch (const Stopped&) {
   return false;

@@ -4,6 +4,7 @@
 #define VITRINE_TRAIN_RUN_EVALUATOR_H_
 
 #include <optional>
+#include <string>
 
 #include "common/base/stop.h"
 #include "common/eval/accuracy.h"
@@ -37,9 +38,11 @@ class Evaluator {
 
   /// Validates the student (its averaged weights, if there is an average) and writes exported/best.safetensors when
   /// they are the best so far. Adds the scores to `log`, then stores them in `state` and its file. `steps_per_epoch`:
-  /// for messages. Leaves the network in evaluation mode. Returns false, with nothing changed, once `stop` is set.
-  bool validate(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, RunLog& log,
-                const StopFlag& stop) const;
+  /// for messages.
+  /// `learned`: what the epoch's line says before the scores; may be empty. Leaves the network in evaluation mode.
+  /// Returns false, with nothing changed, once `stop` is set.
+  bool validate(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, RunLog& log, const StopFlag& stop,
+                const std::string& learned = {}) const;
 
   /// Sets the scores in `state` to those of the network as it is, without selecting or logging: its statistics have
   /// changed since the last validation. Throws Stopped once `stop` is set.

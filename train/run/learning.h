@@ -25,7 +25,11 @@ struct LearningEvidence {
   /// Mean over the logged views of KL(teacher ‖ student) at the loss's temperature, and of KL(teacher ‖ mean teacher),
   /// which is what a student that answers every view alike can reach.
   std::optional<double> kl, constant_kl;
-  std::optional<double> agreement;         ///< share of the logged views with the teacher's most probable class
+  std::optional<double> agreement;  ///< share of the logged views with the teacher's most probable class
+  std::uint64_t compared = 0;       ///< logged views that kl, constant_kl and agreement are of
+  double times_seen = 0;            ///< each view by now, on average; 0: not known
+  /// Of the last validation: cross entropy, and agreement with the teacher.
+  std::optional<double> validation_loss, validation_agreement;
   std::uint64_t channels = 0, silent = 0;  ///< of the student's last stage; without variance over the logged views
 };
 
@@ -37,6 +41,14 @@ struct LearningFinding {
 
 /// What the numbers show. Empty when there is too little to compare.
 std::vector<LearningFinding> learning_findings(const LearningEvidence& evidence);
+
+/// The same in a few words, for a line an epoch: "kl from 2.1 to 1.3, agreement 61 % on training views". Empty when
+/// nothing was measured.
+std::string learning_words(const LearningEvidence& evidence);
+
+/// A sentence where each view is seen so many times that it costs accuracy (train/RESULTS.md); nothing up to four.
+/// Known before the first step. `remedy`: what gives more views.
+std::optional<std::string> repeated_views_warning(double times_seen, const std::string& remedy);
 
 /// Mean output term of one epoch.
 struct EpochLoss {

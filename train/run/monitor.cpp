@@ -17,7 +17,7 @@ namespace {
 
 using WatchClock = std::chrono::steady_clock;
 
-// Losses of single batches scatter; the progress line shows the mean over this many lines of the log.
+// Lines of the log whose mean loss the progress line shows.
 constexpr std::size_t kRecentLosses = 10;
 
 PerTerm<std::optional<double>> values_of(const LossTerms& terms) {
@@ -43,7 +43,8 @@ Monitor::Monitor(const MonitorOptions& options, RunLog& log, std::uint64_t first
     : options_(options),
       log_(log),
       statistics_(options.temperature, options.comparable),
-      progress_("train", "images", options.steps * options.batch, first_step * options.batch) {
+      progress_("train", "images", options.steps * options.batch, first_step * options.batch),
+      step_(first_step) {
   for (const nlohmann::ordered_json& line : log.take_earlier()) {
     const auto text_at = [&](const char* key) { return line.contains(key) && line.at(key).is_string(); };
     if (line.at("event") != "step" || !text_at("phase") || !number_at(line, "epoch")) continue;
@@ -115,10 +116,12 @@ void Monitor::begin_phase(const PhaseOptions& phase, std::vector<double> norms) 
 void Monitor::after(const SchedulePoint& point, double wait_share) {
   count_time();
   images_ += options_.batch;
+  ++step_;
   const std::uint64_t epochs = (options_.steps + options_.steps_per_epoch - 1) / options_.steps_per_epoch;
-  std::string status = text(point.phase->name, ", epoch ", point.epoch + 1, " of ", epochs);
+  std::string status = text(point.phase->name, ", epoch ", point.epoch + 1, " of ", epochs, ", step ",
+                            human_count(step_), " of ", human_count(options_.steps));
   if (!recent_.empty()) status += ", loss " + significant(mean(recent_), 4);
-  progress_.advance(options_.batch, status + ", data wait " + decimals(100 * wait_share, 0) + " %");
+  progress_.advance(options_.batch, status + ", data wait " + percent_words(wait_share, 0));
 }
 
 void Monitor::add_line(std::uint64_t step, const SchedulePoint& point, const LossTerms& terms, StepMetrics line) {
@@ -131,12 +134,16 @@ void Monitor::add_line(std::uint64_t step, const SchedulePoint& point, const Los
   take(line.at, to_json(line));
 }
 
-void Monitor::conclude(std::uint64_t step, const SchedulePoint& point, bool phase_ends,
-                       const std::vector<double>& norms) {
+std::string Monitor::conclude(std::uint64_t step, const SchedulePoint& point, bool phase_ends,
+                              const std::vector<double>& norms) {
   const RunMoment at = moment_of(step, point);
   evidence_.norms_now = norms;
   statistics_.summarise(evidence_);
   statistics_.reset();
+  if (options_.passes > 0)
+    evidence_.times_seen = static_cast<double>(step) / static_cast<double>(options_.steps_per_epoch * options_.passes);
+  evidence_.validation_loss = number_at(log_.last_validation(), "loss");
+  evidence_.validation_agreement = number_at(log_.last_validation(), "agreement");
   std::vector<LearningFinding> found = learning_findings(evidence_);
   if (step % options_.steps_per_epoch == 0) {
     count_epoch();
@@ -152,6 +159,7 @@ void Monitor::conclude(std::uint64_t step, const SchedulePoint& point, bool phas
       note(text(finding.problem ? "warning: " : "", "epoch ", at.epoch, ", ", at.phase, ": ", finding.sentence));
   }
   if (!found.empty()) log_.add(metrics);
+  return phase_ends ? "" : learning_words(evidence_);
 }
 
 }  // namespace vitrine

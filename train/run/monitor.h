@@ -1,4 +1,7 @@
 // Progress line, log lines and learning findings of a run.
+//
+// The progress line's loss is the mean over the phase's last ten logged steps: between them the loss is not read, which
+// would wait for the GPU, and that of a single batch scatters.
 #ifndef VITRINE_TRAIN_RUN_MONITOR_H_
 #define VITRINE_TRAIN_RUN_MONITOR_H_
 
@@ -49,8 +52,11 @@ class Monitor {
   /// `step`: steps done.
   void add_line(std::uint64_t step, const SchedulePoint& point, const LossTerms& terms, StepMetrics line);
   /// Call after the last step of an epoch or phase, before its checkpoint is saved: logs what the numbers show. Prints
-  /// all of it at the end of a phase, else only problems that the phase has not had before.
-  void conclude(std::uint64_t step, const SchedulePoint& point, bool phase_ends, const std::vector<double>& norms);
+  /// all of it at the end of a phase, else only problems that the phase has not had before. Returns the words of
+  /// learning_words() for the epoch's line; empty at the end of a phase, which has been printed, and where nothing was
+  /// measured.
+  std::string conclude(std::uint64_t step, const SchedulePoint& point, bool phase_ends,
+                       const std::vector<double>& norms);
 
   /// The time until the next step is no training: a checkpoint, a validation. Call it once the device is idle.
   void pause();
@@ -69,6 +75,7 @@ class Monitor {
   RunLog& log_;
   OutputStatistics statistics_;
   Progress progress_;
+  std::uint64_t step_;                // steps done
   std::string phase_;                 // begun in this process
   LearningEvidence evidence_;         // of the phase so far
   std::set<std::string> problems_;    // printed in this phase

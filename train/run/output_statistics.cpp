@@ -40,6 +40,7 @@ void OutputStatistics::summarise(LearningEvidence& evidence) const {
     evidence.silent = static_cast<std::uint64_t>(lowest_.eq(highest_).sum().item<std::int64_t>());
   }
   if (compared_ == 0) return;
+  evidence.compared = static_cast<std::uint64_t>(compared_);
   const auto count = static_cast<double>(compared_);
   const at::Tensor mean = probabilities_ / count;
   const double entropy_of_mean = -at::where(mean.gt(0), mean * mean.log(), 0).sum().item<double>();

@@ -20,7 +20,7 @@ class OutputStatistics {
 
   /// `teacher_logits`: of the same views, or undefined.
   void add(const NetworkOutputs& out, const at::Tensor& teacher_logits);
-  /// Sets kl, constant_kl, agreement and channels of what was seen since reset().
+  /// Sets kl, constant_kl, agreement, compared and channels of what was seen since reset().
   void summarise(LearningEvidence& evidence) const;
   void reset() { *this = OutputStatistics(temperature_, comparable_); }
 

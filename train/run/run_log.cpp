@@ -91,6 +91,7 @@ RunLog::RunLog(const std::filesystem::path& directory, const LogStart& start) : 
     lines += line.dump() + "\n";
     if (in_metrics_table(line)) table += metrics_row(line) + "\n";
     if (included.repeats_step && line.at("step") == start.step) add_scalars(line);
+    if (line.at("event") == "validation") last_validation_ = line;
   }
   go_on(lines_, files_.metrics(), lines);
   go_on(table_, files_.metrics_table(), table);
@@ -104,6 +105,7 @@ void RunLog::add_line(const nlohmann::ordered_json& line) {
     flush(table_, files_.metrics_table());
   }
   add_scalars(line);
+  if (line.at("event") == "validation") last_validation_ = line;
 }
 
 void RunLog::add_scalars(const nlohmann::ordered_json& line) {

@@ -46,6 +46,8 @@ class RunLog {
 
   /// For histograms and pictures, which are in no other file.
   EventFile& events() { return *events_; }
+  /// The line of the last validation, of this process or an earlier one that the checkpoint includes; null: none yet.
+  const nlohmann::ordered_json& last_validation() const { return last_validation_; }
   /// The lines of earlier processes that the checkpoint includes, in their order; empty when they were taken before.
   std::vector<nlohmann::ordered_json> take_earlier() { return std::exchange(earlier_, {}); }
 
@@ -56,6 +58,7 @@ class RunLog {
   RunFiles files_;
   LogStart start_;
   std::vector<nlohmann::ordered_json> earlier_;
+  nlohmann::ordered_json last_validation_;
   std::ofstream lines_, table_, mapping_;
   std::optional<EventFile> events_;
 };

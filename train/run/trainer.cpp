@@ -261,7 +261,8 @@ std::uint64_t Trainer::train(std::uint64_t last, const Evaluator& evaluator, Run
     }
     const bool phase_ends = number == steps_ || point_at(number).phase != point.phase;
     const bool epoch_ends = number % epoch_steps == 0 || number == steps_;  // the last epoch may be incomplete
-    if (epoch_ends || phase_ends) monitor.conclude(number, point, phase_ends, step_->norms());
+    std::string learned;                                                    // for the epoch's line
+    if (epoch_ends || phase_ends) learned = monitor.conclude(number, point, phase_ends, step_->norms());
     const bool validation_due = epoch_ends && evaluator.validation() != nullptr &&
                                 ((point.epoch + 1) % options_.eval_every == 0 || number == steps_);
     const bool due = options_.checkpoint_every > 0 ? number % options_.checkpoint_every == 0 : epoch_ends;
@@ -271,7 +272,9 @@ std::uint64_t Trainer::train(std::uint64_t last, const Evaluator& evaluator, Run
       monitor.pause();
       save(number, validation_due);
     }
-    if (validation_due && !evaluator.validate(student_, state_.checkpoint, epoch_steps, log, stop)) break;
+    if (validation_due && !evaluator.validate(student_, state_.checkpoint, epoch_steps, log, stop, learned)) break;
+    if (!validation_due && !learned.empty())
+      note(text("epoch ", point.epoch + 1, ", ", point.phase->name, ": ", learned));
   }
   step_->measure_into(nullptr);
   monitor.finish();

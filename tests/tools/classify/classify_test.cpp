@@ -247,6 +247,16 @@ TEST_CASE("with a teacher its attention is drawn to the right of the student's m
   CHECK(right > 4 * left);
 }
 
+TEST_CASE("--dry-run names the explanations, and writes and classifies nothing") {
+  const Gallery gallery;
+  const CommandResult result = gallery.classify("student.safetensors pictures/left --explain out --dry-run");
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  CHECK(result.output == "would write out/00001-a.jpg\nwould write out/00002-b.jpg\nwould write out/00003-c.jpg\n");
+  CHECK_FALSE(std::filesystem::exists(gallery.root / "out"));
+  CHECK(gallery.classify("student.safetensors pictures/left --dry-run").exit_code == 2);  // it writes nothing anyway
+}
+
 TEST_CASE("only a ResNet is explained, and a folder that cannot be made is refused before the first line") {
   const Gallery gallery;
   save_student(gallery.root / "vit.safetensors", vit_record());

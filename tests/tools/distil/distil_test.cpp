@@ -1,8 +1,11 @@
 // vitrine distil, from photos to a report, through the front door.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <csignal>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "common/base/error.h"
 #include "common/cache/cache.h"
@@ -110,6 +113,30 @@ TEST_CASE("distil: photos and a teacher of other classes become a student and a 
               .at("fc.weight")
               .equal(load_safetensors(photos.out / "exported/last.safetensors").at("fc.weight")));
   }
+}
+
+TEST_CASE("distil: --log-format json and --quiet are those of every step") {
+  const Photos photos;
+  photos.save(5);
+  const auto errors = [&](const std::string& option) {
+    const CommandResult result = run("( " + photos.command(kShortDistillation + option) + " 3>&1 1>/dev/null 2>&3 )");
+    CAPTURE(result.output);
+    REQUIRE(result.exit_code == 0);
+    std::vector<std::string> out;
+    std::istringstream lines(result.output);
+    for (std::string line; std::getline(lines, line);) out.push_back(line);
+    return out;
+  };
+  std::set<std::string> loops;
+  for (const std::string& line : errors("--log-format json")) {
+    CAPTURE(line);
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    REQUIRE(json.is_object());
+    if (json.at("type") == "progress") loops.insert(json.at("what").get<std::string>());
+  }
+  CHECK(loops.contains("train"));
+  CHECK(std::ranges::any_of(loops, [](const std::string& what) { return what.starts_with("evaluate "); }));  // report
+  for (const std::string& line : errors("--quiet")) CHECK_MESSAGE(line.starts_with("warning: "), line);
 }
 
 TEST_CASE("distil: without labels the student has the teacher's classes, and agreement validates it") {

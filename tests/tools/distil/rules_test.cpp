@@ -188,6 +188,11 @@ TEST_CASE("distil's last words say which photos and weights a top-1 is of") {
   CHECK(has(summary_of(request, "vitrine-distil"),
             "the student's top-1: 50.0 % on the test photos, with its best weights; "
             "of the same network from labels alone: 25.0 % on the test photos\n"));
+  summarise(folder / "baseline", R"({"top1":0.5,"evaluated_on":"test","weights":"last"})");
+  CHECK(has(summary_of(request, "vitrine-distil"),
+            "\nwarning: the teacher's targets gained nothing over labels alone; check the teacher's"));
+  summarise(folder / "baseline", R"({"top1":0.6,"evaluated_on":"validation","weights":"last"})");  // other photos
+  CHECK_FALSE(has(summary_of(request, "vitrine-distil"), "warning"));
 }
 
 TEST_CASE("rules: what the user fixed stays") {

@@ -116,6 +116,19 @@ TEST_CASE("what is there and is not a file is never replaced by one") {
   }
 }
 
+TEST_CASE("--dry-run names the files, refuses what an export would, and writes nothing") {
+  const Shell shell;
+  const CommandResult would = shell("weights.safetensors --format onnx,pth --dry-run");
+  CAPTURE(would.output);
+  CHECK(would.exit_code == 0);
+  CHECK(has(would.output, "would write student.onnx: onnx\nwould write student.pth: pth\n"));
+  CHECK_FALSE(shell.there("student.onnx"));
+  CHECK_FALSE(shell.there("student.pth"));
+  const CommandResult refused = shell("weights.safetensors --format safetensors -o weights.safetensors --dry-run");
+  CHECK(refused.exit_code == 2);
+  CHECK(has(refused.output, "is the file to export"));
+}
+
 TEST_CASE("help fits on a screen") {
   const CommandResult help = run(executable("vitrine-export") + " --help");
   CHECK(help.exit_code == 0);

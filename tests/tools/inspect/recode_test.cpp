@@ -267,6 +267,26 @@ TEST_CASE("a recoded track's damaged track.json is restored from its shards, wit
   CHECK((files_below(options.to) == whole));
 }
 
+TEST_CASE("recode --dry-run refuses what recode would, names what it would write, and writes nothing") {
+  const SampleCache sample;
+  const std::filesystem::path to = sample.root / "small";
+  const std::string command = executable("vitrine-cache") + " recode '" + sample.directory.string() +
+                              "' --from other.aaaaaaaa/logits --to '" + to.string() +
+                              "' --encoding uniform --max-error ";
+  const CommandResult would = run(command + "0.1 --dry-run");
+  CAPTURE(would.output);
+  CHECK(would.exit_code == 0);
+  CHECK(has(would.output, "would write " + (to / "other.aaaaaaaa/logits").string() + ": uniform, max_error 0.1, "));
+  CHECK_FALSE(std::filesystem::exists(to));
+  REQUIRE(run(command + "0.1").exit_code == 0);
+  const auto before = files_below(to);
+  CHECK(has(run(command + "0.1 --dry-run").output, "all shards exist already\n"));
+  const CommandResult refused = run(command + "0.2 --dry-run");
+  CHECK(refused.exit_code == 2);
+  CHECK(has(refused.output, "the cache holds another track of this name"));
+  CHECK((files_below(to) == before));
+}
+
 TEST_CASE("damaged recipes are not copied") {
   const SampleCache sample;
   RecodeOptions options{.to = sample.root / "second"};

@@ -173,3 +173,34 @@ TEST_CASE("a pack, and what any tar extracts of it, can be checked without writi
   CHECK(has(result.output, "plan.json: is missing\n"));
   CHECK(has(result.output, "3 are not as packed"));
 }
+
+TEST_CASE("pack and unpack with --dry-run refuse what they would, name what they would write, and write nothing") {
+  const PackedCache cache;
+  const auto line = [&](const std::string& words) { return run(executable("vitrine-cache") + " " + words); };
+  const std::string tar = "'" + cache.tar.string() + "'", target = "'" + cache.target.string() + "'";
+  const std::string pack_words = "pack '" + cache.directory.string() + "' -o " + tar;
+  const std::string unpack_words = "unpack " + tar + " -o " + target;
+  const CommandResult packed = line(pack_words + " --dry-run");
+  CAPTURE(packed.output);
+  CHECK(packed.exit_code == 0);
+  CHECK(has(packed.output, "would write " + cache.tar.string() + ": "));
+  CHECK_FALSE(std::filesystem::exists(cache.tar));
+  CHECK_FALSE(std::filesystem::exists(cache.tar.string() + kPackingEnd));
+  CHECK(line("pack '" + cache.directory.string() + "' -o - --dry-run").exit_code == 2);
+  REQUIRE(line(pack_words).exit_code == 0);
+  CHECK(has(line(pack_words + " --dry-run").output, "; it is there already\n"));
+
+  const CommandResult unpacked = line(unpack_words + " --dry-run");
+  CAPTURE(unpacked.output);
+  CHECK(unpacked.exit_code == 0);
+  CHECK(has(unpacked.output, "would write " + cache.target.string() + ": "));
+  CHECK(cache.is_nothing_there());
+  CHECK_FALSE(std::filesystem::exists(staging_of(cache)));
+  write_whole(staging_of(cache) / "notes.txt", "a user's");
+  CHECK(has(line(unpack_words + " --dry-run").output, "was not begun by this command"));
+  std::filesystem::remove_all(staging_of(cache));
+  REQUIRE(line(unpack_words).exit_code == 0);
+  CHECK(has(line(unpack_words + " --dry-run").output, "; all are there already\n"));
+  write_whole(cache.target / "index.h5", "other");
+  CHECK(line(unpack_words + " --dry-run").exit_code == 2);
+}

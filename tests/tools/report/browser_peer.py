@@ -1,5 +1,5 @@
 """Pages of vitrine-report in Chromium: nothing on the console, and no sideways scrolling of the page on narrow and wide
-screens. With VITRINE_SCREENSHOTS=FOLDER, screenshots are written there, to look at."""
+screens; the colours of a dark screen; on paper. With VITRINE_SCREENSHOTS=FOLDER, screenshots are written there, to look at."""
 import json
 import os
 import pathlib
@@ -12,12 +12,13 @@ import tempfile
 from pages import make_run, page
 
 WIDTHS = (400, 700, 1600)
+DARK = ("--force-dark-mode", "--blink-settings=preferredColorScheme=0")
 HEIGHT = 900
 
 # The page under test is in a frame, as wide as asked for: a window has a least width. It posts its sizes in a message.
 PROBE = """<script>
 addEventListener("load", () => parent.postMessage({
-  width: innerWidth, scroll: document.documentElement.scrollWidth,
+  width: innerWidth, paper: getComputedStyle(document.body).backgroundColor, scroll: document.documentElement.scrollWidth,
   boxes: [...document.querySelectorAll(".scroll")].length,
   wide: [...document.querySelectorAll("main *")].filter(e => !e.closest(".scroll") && !e.closest("svg")
     && e.getBoundingClientRect().right > innerWidth + 0.5).map(e => e.tagName + "." + e.className).slice(0, 5)}, "*"));
@@ -39,13 +40,13 @@ def chromium(*arguments):
     return run.stdout
 
 
-def measure(path, width):
-    """The sizes that the page posts in a frame of that width."""
+def measure(path, width, *arguments):
+    """What the page posts in a frame of that width."""
     probed = path.with_name(f"probed-{path.name}")
     probed.write_text(path.read_text(encoding="utf-8").replace("</head>", PROBE + "</head>"), encoding="utf-8")
     frame = path.with_name(f"frame-{path.name}")
     frame.write_text(FRAME.format(name=probed.name, width=width, height=HEIGHT), encoding="utf-8")
-    dom = chromium(f"--window-size={max(width, 800)},{HEIGHT}", "--dump-dom", frame.as_uri())
+    dom = chromium(f"--window-size={max(width, 800)},{HEIGHT}", *arguments, "--dump-dom", frame.as_uri())
     told = re.search(r'<pre id="told">(.*?)</pre>', dom, re.DOTALL)
     assert told and told[1], f"{path.name} told nothing: {dom[-500:]}"
     return json.loads(told[1].replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&"))
@@ -55,8 +56,25 @@ def screenshots(path, folder):
     for scheme in ("light", "dark"):
         for width in (400, 1600):
             chromium(f"--window-size={width},2600", f"--screenshot={folder}/{path.stem}-{scheme}-{width}.png",
-                     *(["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []),
+                     *(DARK if scheme == "dark" else []),
                      path.as_uri())
+
+
+def lightness(colour):
+    """Of "rgb(23, 22, 20)", from 0 to 255."""
+    return sum(map(int, re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", colour).groups())) / 3
+
+
+def check_dark(path):
+    light, dark = (lightness(measure(path, 700, *arguments)["paper"]) for arguments in ((), DARK))
+    assert light > 240 and dark < 40, (light, dark)
+
+
+def check_print(path):
+    pdf = path.with_suffix(".pdf")
+    chromium(f"--print-to-pdf={pdf}", "--no-pdf-header-footer", path.as_uri())
+    written = pdf.read_bytes()
+    assert written.startswith(b"%PDF-") and len(re.findall(rb"/Type\s*/Page\b", written)) > 1, written[:100]
 
 
 def check(path):
@@ -82,4 +100,6 @@ with tempfile.TemporaryDirectory() as name:
     check(root / "one.html")
     page(root / "three.html", *runs)
     check(root / "three.html")
+    check_dark(root / "three.html")
+    check_print(root / "three.html")
 print(f"no overflow at {', '.join(map(str, WIDTHS))} pixels")

@@ -255,6 +255,28 @@ TEST_CASE_FIXTURE(ReportFixture, "one run has its page in its directory, several
   CHECK(has(html, "The configurations are equal"));
 }
 
+TEST_CASE_FIXTURE(ReportFixture, "a distilled run is compared with the same network from labels alone") {
+  const std::string network = "model.arch = 'resnet18'\n", from = "targets.source = ";
+  const std::string student = run("student", 0.625, network + from + "'cache'\n"),
+                    plain = run("plain", 0.5, network + from + "'none'\n"),
+                    better = run("better", 0.75, network + from + "'none'\n"),
+                    larger = run("larger", 0.875, "model.arch = 'resnet50'\n" + from + "'none'\n");
+  const auto notes = [](const std::vector<std::string>& runs) { return notes_section(read_runs(runs)).html; };
+  CHECK(has(notes({student, plain, larger}),
+            "<li>top-1 is 12.5 points above that of plain, the same network from labels alone</li>"));
+  const std::string lost = notes({student, plain, better});
+  CHECK(has(lost, "<strong>Warning:</strong> top-1 is 12.5 points below that of better, the same network from labels"));
+  CHECK_FALSE(has(lost, "above that of plain"));
+  CHECK_FALSE(has(notes({student, larger}), "labels alone"));
+}
+
+TEST_CASE_FIXTURE(ReportFixture, "--dry-run makes the page, and writes none") {
+  const std::string a = run("a", 0.5);
+  CHECK(report({a, "--dry-run"}) == 0);
+  CHECK_FALSE(std::filesystem::exists(root / "a/report.html"));
+  CHECK(has(message_of([&] { report({(root / "nowhere").string(), "--dry-run"}); }), "does not exist"));
+}
+
 TEST_CASE_FIXTURE(ReportFixture, "tables of up to three runs are in two columns, those of more have the page's width") {
   std::vector<std::string> runs;
   for (const char* name : {"a", "b", "c", "d"}) {

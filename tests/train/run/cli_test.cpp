@@ -120,6 +120,43 @@ TEST_CASE("a finished run with other test images says so, with the command that 
   CHECK((fixture.files("run") == before));
 }
 
+TEST_CASE("an epoch has one line on the screen: the loss and the agreement so far, and what was validated") {
+  const CliFixture fixture;
+  const auto lines_of = [](const std::string& output, const char* start) {
+    std::vector<std::string> out;
+    std::istringstream lines(output);
+    for (std::string line; std::getline(lines, line);)
+      if (line.starts_with(start)) out.push_back(line);
+    return out;
+  };
+  const CommandResult result = fixture.train();  // joint: epochs 2 to 4, of four logged steps each
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  const std::vector<std::string> second = lines_of(result.output, "epoch 2, joint: "),
+                                 third = lines_of(result.output, "epoch 3, joint: ");
+  REQUIRE(second.size() == 1);
+  CHECK(std::regex_match(second[0], std::regex("epoch 2, joint: agreement [0-9.]+ % on training views")));
+  REQUIRE(third.size() == 1);
+  CHECK(std::regex_match(third[0], std::regex("epoch 3, joint: .*kl from .*, agreement [0-9.]+ % on training views")));
+
+  const CommandResult validated =
+      fixture.train({"restart=true", "max_steps=8", "validation=" + fixture.images.string()});
+  CAPTURE(validated.output);
+  const std::vector<std::string> both = lines_of(validated.output, "epoch 2, joint: ");
+  REQUIRE(both.size() == 1);
+  CHECK(std::regex_search(both[0], std::regex("agreement [0-9.]+ % on training views; top-1 \\d+\\.\\d\\d %")));
+}
+
+TEST_CASE("a run that sees its views often says so before its first step") {
+  const CliFixture fixture;
+  const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"));
+  const CommandResult often = vitrine::testing::run(line + " --dry-run --set schedule.joint.epochs=18");
+  CHECK(often.exit_code == 0);
+  CHECK(has(often.output, "warning: each view is seen 10 times; "));
+  CHECK(has(often.output, "; extract more passes, or train for fewer epochs\n"));
+  CHECK_FALSE(has(vitrine::testing::run(line + " --dry-run").output, "warning: each view is seen"));
+}
+
 TEST_CASE("the screen begins with what differs from the defaults; the run's directory has all keys") {
   const CliFixture fixture;
   const CommandResult result = fixture.train({"max_steps=2", "loss.temperature=2.5"});
@@ -158,7 +195,7 @@ TEST_CASE("--quiet and --log-format json: standard error has nothing, or one JSO
   CHECK(last.at("done") == 8);
   CHECK(last.at("total") == 80);
   CHECK(last.at("finished") == true);
-  CHECK(last.at("status").get<std::string>().starts_with("align, epoch 1 of 5, "));
+  CHECK(last.at("status").get<std::string>().starts_with("align, epoch 1 of 5, step 2 of 20, "));
   const CommandResult missing = vitrine::testing::run("( " + line + " --log-format json --set 'targets.cache=" +
                                                       (fixture.root / "none").string() + "' 3>&1 1>/dev/null 2>&3 )");
   CHECK(missing.exit_code == 2);

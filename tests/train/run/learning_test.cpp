@@ -52,10 +52,80 @@ TEST_CASE("the terms of the loss are compared by themselves, between the phase's
   CHECK(found(evidence, "no fall").sentence.empty());
 
   evidence.terms["kl"] = from_to(2, 1.99, 16);
+  evidence.terms["label"] = from_to(1, 1.01, 16);
   CHECK(found(evidence, "no fall").problem);
-  CHECK(has(found(evidence, "no fall").sentence, "schedule.joint.lr = 0.001"));
+  CHECK(has(found(evidence, "no fall").sentence, "raise schedule.joint.lr = 0.001, unless the phase has converged"));
   evidence.terms["kl"] = from_to(2, 1, 7), evidence.terms.erase("label");
   CHECK(learning_findings(evidence).empty());  // too few lines
+}
+
+TEST_CASE("a loss that rises is told from one that is flat: the learning rate is too high") {
+  LearningEvidence evidence = joint();
+  evidence.terms["label"] = from_to(1.35, 1.47, 16);
+  CHECK(found(evidence, "rose").problem);
+  CHECK(found(evidence, "rose").sentence == "the loss rose (label from 1.36 to 1.46); lower schedule.joint.lr = 0.001");
+  CHECK(found(evidence, "no fall").sentence.empty());
+  evidence.terms["kl"] = from_to(2, 1, 16);  // the labels alone rise: the teacher differs from them
+  CHECK(found(evidence, "rose").sentence.empty());
+  CHECK_FALSE(found(evidence, "terms").problem);
+
+  // Down from 2 to 0.5, and up to 1.5 again: it ends below its beginning.
+  evidence.terms.erase("label");
+  evidence.terms["kl"] = from_to(2, 0.5, 12);
+  for (const double value : {0.8, 1.2, 1.5, 1.5}) evidence.terms["kl"].push_back(value);
+  CHECK(found(evidence, "rose again").problem);
+  CHECK(has(found(evidence, "rose again").sentence, "to 1.25); lower schedule.joint.lr = 0.001"));
+  CHECK(found(evidence, "terms").sentence.empty());
+}
+
+TEST_CASE("weights that grow tenfold are a problem, those of one tensor among others are not") {
+  LearningEvidence evidence = joint();
+  evidence.norms_before = {3, 4, 0}, evidence.norms_now = {30, 39, 1};
+  CHECK(learning_findings(evidence).empty());
+  evidence.norms_now = {30, 40.1, 1};
+  CHECK(found(evidence, "weights").problem);
+  CHECK(has(found(evidence, "weights").sentence, "grew from 5 to 50.1, 10 times; lower schedule.joint.lr = 0.001"));
+}
+
+TEST_CASE("views that are fitted and not learned from: their loss is far below that of the validation images") {
+  LearningEvidence evidence = joint();
+  evidence.terms["label"] = from_to(2.8, 1, 16);  // its last four: 1.18
+  evidence.validation_loss = 2.5;
+  evidence.times_seen = 2;
+  CHECK(found(evidence, "seen views").sentence.empty());  // seen twice: not too few passes
+  evidence.times_seen = 16;
+  CHECK(found(evidence, "seen views").problem);
+  CHECK(found(evidence, "seen views").sentence ==
+        "the label loss is 1.18 on training views and 2.5 on the validation images: it fits views that it has seen, "
+        "each 16 times by now; more passes would help");
+  evidence.validation_loss = 1.9;  // 1.18 is 0.62 of it
+  CHECK(found(evidence, "seen views").sentence.empty());
+
+  evidence = joint();
+  evidence.times_seen = 16;
+  evidence.agreement = 0.9, evidence.validation_agreement = 0.5, evidence.compared = 1000;
+  CHECK(has(found(evidence, "seen views").sentence, "on 90 % of the training views and on 50 % of the validation"));
+  evidence.compared = 16;  // too few views to tell: one standard deviation is an eighth
+  CHECK(found(evidence, "seen views").sentence.empty());
+}
+
+TEST_CASE("a run that sees each view often is told so before it begins, whatever its phases") {
+  CHECK_FALSE(repeated_views_warning(1, ""));
+  CHECK_FALSE(repeated_views_warning(2.5, ""));
+  CHECK_FALSE(repeated_views_warning(4, ""));
+  const auto often = repeated_views_warning(60, "extract more passes");
+  REQUIRE(often);
+  CHECK(often->starts_with("each view is seen 60 times; "));
+  CHECK(often->ends_with("; extract more passes, or train for fewer epochs"));
+}
+
+TEST_CASE("an epoch's line has the terms and the agreement, and nothing where nothing was measured") {
+  LearningEvidence evidence = joint();
+  CHECK(learning_words(evidence).empty());
+  evidence.agreement = 0.614;
+  CHECK(learning_words(evidence) == "agreement 61.4 % on training views");
+  evidence.terms["kl"] = from_to(2, 1, 16);
+  CHECK(learning_words(evidence) == "kl from 1.9 to 1.1, agreement 61.4 % on training views");
 }
 
 TEST_CASE("a phase after which every weight is the same did nothing") {
@@ -175,4 +245,41 @@ TEST_CASE("a monitor leaves out the time of pauses, and names a learning rate as
   }
   CHECK(steps == 2);
   CHECK(sentence == "did nothing: no weight has changed (schedule.joint.lr = 0.1, which lr_batch makes 0.4)");
+}
+
+TEST_CASE("a monitor compares with the last validation of the log, and gives the epoch's words") {
+  const vitrine::testing::TemporaryDirectory directory;
+  PhaseOptions phase;
+  phase.name = "joint", phase.lr = 0.1;
+  std::string words;
+  {
+    RunLog log(directory.path(), {});
+    Monitor monitor({.steps = 32, .steps_per_epoch = 8, .batch = 1, .passes = 1}, log, 0);
+    LossTerms terms;
+    terms.label = at::tensor(0.5);
+    for (std::uint32_t step = 1; step <= 24; ++step) {
+      const SchedulePoint point{.phase = &phase, .epoch = (step - 1) / 8, .lr = 0.1};
+      monitor.before(point, [] { return std::vector<double>{1}; });
+      monitor.after(point, 0);
+      monitor.add_line(step, point, terms, {});
+      if (step == 8) {
+        ValidationMetrics validation;
+        validation.at = {8, 1, "joint"};
+        validation.loss = 2;
+        log.add(validation);
+      }
+      if (step % 8 == 0) words = monitor.conclude(step, point, false, {1.5});
+    }
+    monitor.finish();
+  }
+  CHECK(words == "label from 0.5 to 0.5");
+  std::istringstream lines(vitrine::testing::read_whole(RunFiles(directory.path()).metrics()));
+  std::vector<std::uint64_t> fitted;
+  for (std::string text; std::getline(lines, text);)
+    if (const auto line = nlohmann::json::parse(text); line.at("event") == "phase")
+      for (const auto& finding : line.at("findings"))
+        if (finding.at("kind") == "seen views") fitted.push_back(line.at("step"));
+  CHECK(fitted == std::vector<std::uint64_t>{24});  // after three sweeps over one pass
+  const RunLog resumed(directory.path(), {.step = 24});
+  CHECK(resumed.last_validation().at("loss") == 2);
 }

@@ -257,9 +257,9 @@ TEST_CASE(
   REQUIRE(record);
   CHECK(record->decoding.apply_orientation);
   // Opens the folders for evaluation as the run does.
-  TrainOptions judging = options;
-  judging.decoding = record->decoding;
-  CHECK(Evaluation(options.validation, ModelClasses{{}, 3}, judging.evaluation_options(32))
+  TrainOptions evaluating = options;
+  evaluating.decoding = record->decoding;
+  CHECK(Evaluation(options.validation, ModelClasses{{}, 3}, evaluating.evaluation_options(32))
             .index()
             .decoding.apply_orientation);
   // The student from labels alone sees the same pictures, and goes on with them.

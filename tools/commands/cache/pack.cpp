@@ -23,12 +23,12 @@ namespace {
 struct PackRequest {
   std::string directory, out;
   TrackNames tracks;
-  bool unfinished = false, json = false;
+  bool unfinished = false, json = false, dry_run = false;
 };
 
 struct UnpackRequest {
   std::string file, out;
-  bool check = false, json = false;
+  bool check = false, json = false, dry_run = false;
 };
 
 std::string human(std::uint64_t bytes) {
@@ -37,13 +37,23 @@ std::string human(std::uint64_t bytes) {
 
 int pack_command(const PackRequest& request) {
   const bool to_pipe = request.out == "-";
+  if (to_pipe && request.dry_run) fail("--dry-run says what would be written to a file; give one with -o");
   if (to_pipe && request.json) fail("--json and -o - would both print to standard output; give a file with -o");
   if (to_pipe && ::isatty(STDOUT_FILENO))
     fail("-o - would print a tar on the terminal; give a file with -o, or a pipe");
   const StopFlag& stop = stop_on_signals();
   const Cache cache(request.directory);
   const std::vector<PackedFile> files = pack_contents(cache, request.tracks, request.unfinished);
-  const Packed packed = pack(manifest_of(cache.plan().hash(), files), files, request.out, stop);
+  const PackManifest manifest = manifest_of(cache.plan().hash(), files);
+  if (request.dry_run) {
+    const std::string size = text(counted(files.size(), "file"), ", ", human(manifest.tar_bytes()));
+    if (is_packed(request.out, manifest))
+      std::cout << request.out << ": " << size << "; it is there already\n";
+    else
+      print_would_write(request.out, size);
+    return 0;
+  }
+  const Packed packed = pack(manifest, files, request.out, stop);
   if (request.json) {
     std::cout << json_text(nlohmann::ordered_json{
         {"file", request.out}, {"files", packed.files}, {"bytes", packed.bytes}, {"resumed_at", packed.resumed}});
@@ -85,6 +95,15 @@ int unpack_command(const UnpackRequest& request) {
     fail(request.check ? "--check writes nothing: leave out -o" : "-o CACHE is missing: the directory to make");
   const StopFlag& stop = stop_on_signals();
   if (request.check) return check_command(request, stop);
+  if (request.dry_run) {
+    const Unpacked all = check_unpack(request.file, request.out);
+    const std::string size = text(counted(all.files, "file"), ", ", human(all.bytes));
+    if (all.kept == all.files)
+      std::cout << request.out << ": " << size << "; all are there already\n";
+    else
+      print_would_write(request.out, size);
+    return 0;
+  }
   const Unpacked unpacked = unpack(request.file, request.out, stop);
   if (request.json) {
     std::cout << json_text(nlohmann::ordered_json{
@@ -125,7 +144,8 @@ void add_pack(CommandLine& line, Body& chosen) {
   command.add_option("-o,--out", request->out, "the file to write; - for standard output").required().type_name("FILE");
   add_tracks_option(command, request->tracks);
   command.add_flag("--unfinished", request->unfinished, "pack the finished shards of an unfinished extraction");
-  command.add_flag("--json", request->json, "print JSON, for programs");
+  const auto json = command.add_flag("--json", request->json, "print JSON, for programs");
+  command.add_dry_run(request->dry_run).excludes(json);
   command.footer(
       "The same cache gives the same bytes. Sizes and hashes are those that were recorded when the files were "
       "written;\n"
@@ -141,9 +161,12 @@ void add_unpack(CommandLine& line, Body& chosen) {
   CommandLine& command = line.add_subcommand("unpack", "makes a cache of a pack, or checks one");
   command.add_option("FILE", request->file, "the pack; - for standard input").required();
   command.add_option("-o,--out", request->out, "the cache's directory, which does not exist yet").type_name("CACHE");
-  command.add_flag("--check", request->check,
-                   "write nothing: read every byte of FILE, or of a directory that tar made of one");
-  command.add_flag("--json", request->json, "print JSON, for programs");
+  const auto check = command.add_flag("--check", request->check,
+                                      "write nothing: read every byte of FILE, or of a directory that tar made of one");
+  const auto json = command.add_flag("--json", request->json, "print JSON, for programs");
+  command.add_dry_run(request->dry_run, "check FILE's list and CACHE, and say what would be written")
+      .excludes(check)
+      .excludes(json);
   command.footer(
       "Every file is checked before it gets its name, and CACHE appears when all are complete. After an\n"
       "interruption, run the same command to resume from CACHE.unpacking.\n"

@@ -32,6 +32,15 @@ int recode_command(const RecodeRequest& request) {
                               ? cache.track(request.from)
                               : cache.track(request.from.substr(slash + 1), request.from.substr(0, slash));
   const Recoded made = recode(cache, from, options);
+  if (options.dry_run) {
+    if (made.shards == 0)
+      std::cout << "all shards exist already\n";
+    else
+      print_would_write(options.to / made.track.directory(),
+                        text(codec_words(made.track.codec), ", ", counted(made.shards, "shard"), " of ",
+                             counted(made.views, "view"), " in all"));
+    return 0;
+  }
   const auto loss = nlohmann::ordered_json::parse(made.loss.json());
   if (request.json) {
     nlohmann::ordered_json out;
@@ -87,7 +96,8 @@ void add_recode(CommandLine& line, Body& chosen) {
       .range(0, kMaxWindow)
       .show_default();
   command.add_option("--workers", request->options.workers, "worker threads; 0: one per core").range(0, 4096);
-  command.add_flag("--json", request->json, "print JSON, for programs");
+  const auto json = command.add_flag("--json", request->json, "print JSON, for programs");
+  command.add_dry_run(request->options.dry_run).excludes(json);
   command.footer(
       "A track's directory is named by teacher and target, not by encoding: the new track goes into another\n"
       "cache, with the same index, plan and recipes, that can be used like any other. Its track.json records\n"

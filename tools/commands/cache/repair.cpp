@@ -108,7 +108,7 @@ void add_repair(CommandLine& line, Body& chosen) {
                           "copies in shards, and prints the commands that fill the gaps");
   command.add_option("DIR", request->directory, "the cache's directory").required();
   command.add_option("--track", request->options.tracks, "only this track; repeatable").repeatable();
-  command.add_flag("--dry-run", request->dry, "change nothing, only print what would be done");
+  command.add_dry_run(request->dry, "print what would be done");
   command.add_option("--threads", request->options.threads, "files checked at once; 0: one per core").range(0, 4096);
   command.add_flag("--json", request->json, "print JSON, for programs");
   command.footer(

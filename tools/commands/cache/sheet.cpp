@@ -78,12 +78,8 @@ cv::Mat overlaid(const cv::Mat& picture, const SheetView& view) {
   return out;
 }
 
-std::string percent(double share) {
-  return decimals(100 * share, share < 0.0995 ? 1 : 0) + " %";
-}
-
 void draw_guess(cv::Mat& sheet, const SheetView::Guess& guess, int x, int y) {
-  const std::string share = percent(guess.probability);
+  const std::string share = percent_words(guess.probability, guess.probability < 0.0995 ? 1 : 0);
   const int wide = text_width(share, kSmall);
   draw_text(sheet, guess.name, x, y, kSmall, kInk, kText - wide - 10);
   draw_text(sheet, share, x + kText - wide, y, kSmall, kInk, wide + 1);

@@ -29,6 +29,7 @@ struct ShowRequest {
   std::uint32_t pass = 0, count = 12;
   std::uint64_t first = 0;
   int size = 0;
+  bool dry_run = false;
 };
 
 // The tracks to show: the named ones, else the last of each kind that has the pass.
@@ -185,9 +186,14 @@ int show(const ShowRequest& request) {
   if (shown.logits) title += ", " + shown.logits->track().directory();
   if (shown.attention) title += ", " + shown.attention->track().directory();
   const Image sheet = draw_sheet(title, views);
+  const std::string about = text(sheet.width, " x ", sheet.height, " pixels, ", views.size(), " views");
+  if (request.dry_run) {
+    print_would_write(request.out, about);
+    return 0;
+  }
   const std::vector<std::byte> png = encode_png(sheet);
   publish(request.out, std::string_view(reinterpret_cast<const char*>(png.data()), png.size()));
-  std::cout << request.out << ": " << sheet.width << " x " << sheet.height << " pixels, " << views.size() << " views\n";
+  std::cout << request.out << ": " << about << '\n';
   if (shown.logits) std::cout << "names of the teacher's classes: " << classes.whence << '\n';
   return 0;
 }
@@ -215,6 +221,7 @@ void add_show(CommandLine& line, Body& chosen) {
       "a file with the teacher's class names, one per line, if its classes are not the images' and the cache does "
       "not record them");
   command.add_option("--size", request->size, "pixels of the student's views; 0: the teacher's").range(0, 4096);
+  command.add_dry_run(request->dry_run);
   command.footer(
       "Left: the view; right: the class token's attention (mean over heads) over the same picture, bright is high.\n"
       "Bars are the teacher's probabilities at temperature 1, green for a label of the view.\n"

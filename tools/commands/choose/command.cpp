@@ -159,7 +159,7 @@ int choose_command(int argc, char** argv) {
     bool dry_run = false, measure_only = false;
     std::string table;
     add_options(line, request);
-    line.add_flag("--dry-run", dry_run, "measure and decide only; nothing is written");
+    line.add_dry_run(dry_run, "measure and decide only");
     line.add_flag("--measure-only", measure_only, "write the table of this machine to -o, for --on elsewhere");
     line.add_option("-o", table, "the table's file");
     line.footer("Ctrl-C is safe, and the same command resumes. OUT/NAME is the run of a student.");

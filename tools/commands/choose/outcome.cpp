@@ -26,10 +26,6 @@ Row cost_row(const CandidateCost& cost) {
 
 constexpr const char* kTestColumn = "top-1 on the test images";
 
-std::string per_cent(double share) {
-  return decimals(100 * share, 2) + " %";
-}
-
 }  // namespace
 
 std::string plan_table(const std::vector<CandidateCost>& costs, const std::vector<CandidateCost>& chosen,
@@ -81,8 +77,8 @@ std::string outcome_table(const Outcome& outcome) {
   rows.back().push_back("");
   for (std::size_t i = 0; i < outcome.trained.size(); ++i) {
     rows.push_back(cost_row(outcome.trained[i].cost));
-    rows.back().push_back(per_cent(outcome.trained[i].score));
-    if (tested) rows.back().push_back(outcome.trained[i].test ? per_cent(*outcome.trained[i].test) : "-");
+    rows.back().push_back(percent_words(outcome.trained[i].score, 2));
+    if (tested) rows.back().push_back(outcome.trained[i].test ? percent_words(*outcome.trained[i].test, 2) : "-");
     rows.back().push_back(i == best                         ? "the choice"
                           : std::ranges::count(edge, i) > 0 ? "best for its latency"
                                                             : "another is no slower and better");

@@ -29,7 +29,7 @@ struct ClassifyRequest {
   std::string model, device = "cpu", precision, explain, teacher;
   std::vector<std::string> pictures;
   std::size_t top = 5;
-  bool json = false;
+  bool json = false, dry_run = false;
 };
 
 Classifier classifier_of(const ClassifyRequest& request) {
@@ -49,6 +49,11 @@ std::size_t classify(const ClassifyRequest& request, const StopFlag& stop) {
     if (entry.kind != LeftOutKind::kSidecar && entry.kind != LeftOutKind::kHidden) note(entry.id + ": " + entry.reason);
   std::optional<Explainer> explainer;
   if (!request.explain.empty()) explainer.emplace(classifier, request.explain, request.teacher);
+  if (request.dry_run) {
+    for (std::size_t i = 0; i < list.files.size(); ++i) print_would_write(explainer->file_of(i + 1, list.files[i]));
+    return 0;
+  }
+  if (explainer) explainer->make_directory();
   constexpr std::size_t kBatch = 64;
   std::size_t failed = 0;
   for (std::size_t first = 0; first < list.files.size(); first += kBatch) {
@@ -104,7 +109,7 @@ int run(int count, char** arguments) {
                   "with --explain: a ViT's weights; the attention of its last block is drawn to the right")
       .type_name("DIR")
       .needs(explain);
-  line.add_screen_options();
+  line.add_dry_run(request.dry_run, "with --explain: check everything and say what would be written").needs(explain);
   if (const auto code = line.parse(count, arguments)) return *code;
   return classify(request, stop_on_signals()) == 0 ? 0 : 1;
 }

@@ -57,7 +57,14 @@ Explainer::Explainer(Classifier& classifier, std::filesystem::path directory, co
   if (!module) fail("--explain draws the Grad-CAM of a ResNet, but this student is a ViT");
   resnet_ = ResNet(module);
   if (!teacher.empty()) teacher_ = open(teacher);
+}
+
+void Explainer::make_directory() const {
   make_directories(directory_);
+}
+
+std::filesystem::path Explainer::file_of(std::size_t number, const std::filesystem::path& picture) const {
+  return directory_ / numbered(number, picture);
 }
 
 std::vector<Image> Explainer::student_maps(std::span<const ClassifiedPicture* const> pictures) {
@@ -101,7 +108,7 @@ std::vector<std::filesystem::path> Explainer::explain(std::span<const Classified
       const auto place = static_cast<std::size_t>(part[i] - pictures.data());
       const Image image = teacher_ ? side_by_side(maps[i], teacher_map(*part[i])) : maps[i];
       const std::vector<std::byte> jpeg = encode_jpeg(image, kQuality);
-      out[place] = directory_ / numbered(first + place, part[i]->path);
+      out[place] = file_of(first + place, part[i]->path);
       publish(out[place], {reinterpret_cast<const char*>(jpeg.data()), jpeg.size()});
     }
   }

@@ -18,11 +18,17 @@ namespace vitrine {
 /// with a teacher, to the right the same crop with the mean attention of the teacher's last block over it.
 class Explainer {
  public:
-  /// Creates `directory`. `teacher`: weights or a folder with them; empty: none. Throws Error if the student is no
-  /// ResNet with weights, and for a teacher that cannot be opened or has no attention.
+  /// `teacher`: weights or a folder with them; empty: none. Throws Error if the student is no ResNet with weights, and
+  /// for a teacher that cannot be opened or has no attention. Writes nothing.
   Explainer(Classifier& classifier, std::filesystem::path directory, const std::string& teacher);
 
-  /// The files written, "NUMBER-NAME.jpg" with numbers from `first`; empty for pictures that could not be read.
+  /// Creates the directory, which explain() needs. Throws Error.
+  void make_directory() const;
+  /// The file of the picture `number`, which counts from 1.
+  std::filesystem::path file_of(std::size_t number, const std::filesystem::path& picture) const;
+
+  /// Files as file_of() names them, "NUMBER-NAME.jpg", with numbers from `first`; empty for pictures that could not be
+  /// read.
   std::vector<std::filesystem::path> explain(std::span<const ClassifiedPicture> pictures, std::size_t first);
 
  private:

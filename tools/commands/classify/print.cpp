@@ -12,16 +12,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string hundredths(double share) {
-  return decimals(100 * share, 2) + " %";
-}
-
 }  // namespace
 
 std::string as_line(const ClassifiedPicture& picture, const Classifier& classifier) {
   std::string out = picture.path.string();
   for (const Guess& guess : picture.guesses)
-    out += "\t" + classifier.name_of(guess.index) + " " + hundredths(guess.probability);
+    out += "\t" + classifier.name_of(guess.index) + " " + percent_words(guess.probability, 2);
   return out + "\n";
 }
 

@@ -80,8 +80,7 @@ int distil_command(int argc, char** argv) {
     bool dry_run = false;
     std::vector<std::string> allow;
     add_options(line, request, allow);
-    line.add_screen_options();
-    line.add_flag("--dry-run", dry_run, "look and choose only; nothing is written");
+    line.add_dry_run(dry_run, "look and choose only");
     line.footer(
         "Ctrl-C is safe, and the same command resumes. OUT/extract.toml and OUT/train.toml are what it runs: edit\n"
         "copies of them for more. Exit codes: those of vitrine-extract and vitrine-train.");

@@ -25,10 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string percent_of(double share) {
-  return decimals(100 * share, 1) + " %";
-}
-
 std::string pays(const Found& found, const DistilChoice& choice) {
   const std::optional<double> epochs = break_even_epochs(found.costs, choice.passes);
   if (!epochs) return "never: reading it takes longer than running the teacher";
@@ -70,8 +66,6 @@ std::vector<CommandStep> steps_of(const DistilRequest& request, const std::strin
     if (request.allow_module) allow("module", step);
   }
   if (request.baseline) steps.push_back({"the same network from labels alone", "train", {file(kBaselineFile)}});
-  const std::vector<std::string> screen = screen_arguments();
-  for (ProgramStep& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
   steps.push_back({"the student as ONNX", "export", {request.out, "--format", "onnx"}});
   ProgramStep report{
       "the report", "report", {request.out, "-o", RunFiles(request.out).report().string(), "--evaluate"}};
@@ -88,7 +82,12 @@ std::vector<CommandStep> steps_of(const DistilRequest& request, const std::strin
 
 std::string summary_of(const DistilRequest& request, const std::string& own) {
   const fs::path out = request.out;
-  const auto top1_of = [](const fs::path& run) -> std::optional<std::string> {
+  struct Top1 {
+    double value;
+    std::string words;
+    std::string images;
+  };
+  const auto top1_of = [](const fs::path& run) -> std::optional<Top1> {
     const fs::path summary = RunFiles(run).summary();
     if (!file_exists(summary)) return std::nullopt;
     const nlohmann::json json = parse_json(read_file(summary));
@@ -96,13 +95,21 @@ std::string summary_of(const DistilRequest& request, const std::string& own) {
     const auto word = [&](const char* key) {
       return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string();
     };
-    return text(percent_of(json["top1"].get<double>()), " on the ", word("evaluated_on"), " photos",
-                word("weights") == "best" ? ", with its best weights" : "");
+    const double value = json["top1"].get<double>();
+    return Top1{value,
+                text(percent_words(value, 1), " on the ", word("evaluated_on"), " photos",
+                     word("weights") == "best" ? ", with its best weights" : ""),
+                word("evaluated_on")};
   };
   std::string text_of;
-  if (const auto student = top1_of(out)) text_of += "\nthe student's top-1: " + *student;
-  if (const auto baseline = request.baseline ? top1_of(out / "baseline") : std::nullopt)
-    text_of += "; of the same network from labels alone: " + *baseline;
+  const std::optional<Top1> student = top1_of(out),
+                            baseline = request.baseline ? top1_of(out / "baseline") : std::nullopt;
+  if (student) text_of += "\nthe student's top-1: " + student->words;
+  if (baseline) text_of += "; of the same network from labels alone: " + baseline->words;
+  if (student && baseline && student->images == baseline->images && student->value <= baseline->value)
+    text_of +=
+        "\nwarning: the teacher's targets gained nothing over labels alone; check the teacher's own accuracy on "
+        "these photos, and the warnings of the run";
   const std::string classify = shown_name(own, "classify");
   const std::array words{classify.c_str(), request.out.c_str(), "PHOTO"};
   return text_of + "\nnext: " + shell_command(static_cast<int>(words.size()), words.data()) + "\n";
@@ -114,12 +121,12 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
   std::vector<std::vector<std::string>> rows;
   rows.push_back(
       {"photos", text(human_count(found.photos), found.classes > 0 ? text(" in ", found.classes, " classes") : ""),
-       found.hold_out > 0 ? text(human_count(found.held_out), " held out for validation: ", percent_of(found.hold_out),
-                                 " of each ", found.classes > 0 ? "class" : "folder")
+       found.hold_out > 0 ? text(human_count(found.held_out), " held out for validation: ",
+                                 percent_words(found.hold_out, 1), " of each ", found.classes > 0 ? "class" : "folder")
                           : ""});
   if (!found.left_out.empty()) rows.push_back({"left out", found.left_out, ""});
   rows.push_back({"teacher", found.teacher,
-                  found.top1 ? text("right on ", percent_of(*found.top1), " of ", found.evaluated, " photos")
+                  found.top1 ? text("right on ", percent_words(*found.top1, 1), " of ", found.evaluated, " photos")
                              : text(found.teacher_classes, " classes")});
   rows.push_back({"a pass of the teacher", human_time(images * facts.extract_seconds), found.teacher_precision});
   const double scale = static_cast<double>(choice.size) / facts.teacher_size;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
@@ -32,6 +33,7 @@ struct DrawRequest {
   std::string out;
   std::uint64_t images = 0, seed = 0;
   int size = 96, classes = 16, quality = 93;
+  bool dry_run = false;
   std::vector<std::string> splits;  // "name=count"
 };
 
@@ -94,6 +96,7 @@ int run(int count, char** arguments) {
   line.add_option("--quality", request.quality, "of the JPEGs; 93 makes them about 5 KB at the default size")
       .range(1, 100)
       .show_default();
+  line.add_dry_run(request.dry_run);
   if (const auto code = line.parse(count, arguments)) return *code;
   if (request.images == 0 && request.splits.empty())
     fail("the number of images is missing; give --images COUNT, or --split NAME=COUNT once or more");
@@ -106,6 +109,11 @@ int run(int count, char** arguments) {
                                .species = std::max(2, static_cast<int>(std::ceil(std::sqrt(request.classes)))),
                                .classes = request.classes,
                                .seed = request.seed};
+  if (request.dry_run) {
+    for (const Split& split : plan(request))
+      print_would_write(split.folder, text(counted(split.count, "image"), " in ", request.classes, " classes"));
+    return 0;
+  }
   cv::setNumThreads(1);  // pictures are drawn in parallel
   for (const Split& split : plan(request)) draw(split, options, request.quality);
   return 0;

@@ -87,6 +87,7 @@ int run(int count, char** arguments) {
       .range(0, 65536)
       .show_default();
   line.add_flag("--dynamic-size", request.graph.dynamic_size, "of onnx: any height and width, not only the student's");
+  line.add_dry_run(request.dry_run);
   if (const auto code = line.parse(count, arguments)) return *code;
   for (const std::string& format : formats) request.formats.push_back(chosen(kFormats, "--format", format));
   check_use(line, "--names", request.formats, {ExportFormat::kSafetensors, ExportFormat::kPth});
@@ -96,7 +97,12 @@ int run(int count, char** arguments) {
   request.weights = chosen(kChoices, "--weights", weights);
   request.names = chosen(kNames, "--names", names);
   request.graph.input = chosen(kInputs, "--input", input);
-  for (const ExportedFile& file : export_student(request))
+  const std::vector<ExportedFile> files = export_student(request);
+  if (request.dry_run) {
+    for (const ExportedFile& file : files) print_would_write(file.path, name_of(file.format));
+    return 0;
+  }
+  for (const ExportedFile& file : files)
     std::printf("%s: %s, %s; largest difference of a logit %s, limit %s\n", file.path.c_str(), name_of(file.format),
                 human_bytes(static_cast<double>(file.bytes)).c_str(), significant(file.agreement.difference, 2).c_str(),
                 file.agreement.limit_words().c_str());

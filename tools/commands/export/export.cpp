@@ -142,6 +142,12 @@ std::vector<ExportedFile> export_student(const ExportRequest& request) {
   const StoredStudent student = read_student(request.model, request.weights);
   const Destination destination(request, student);
   check(request, student, destination);
+  if (request.dry_run) {
+    std::vector<ExportedFile> would;
+    for (const ExportFormat format : request.formats)
+      would.push_back({.format = format, .path = destination.of(format)});
+    return would;
+  }
   Network network = network_of(student, at::kCPU);
   const at::NoGradGuard no_grad;
   std::vector<ExportedFile> out;

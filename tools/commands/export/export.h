@@ -29,6 +29,7 @@ struct ExportRequest {
   std::string out;
   TensorNaming names = TensorNaming::kTorchvision;
   GraphOptions graph;
+  bool dry_run = false;  ///< only checks; the files of the result are those that would be written, without bytes
 };
 
 struct ExportedFile {

@@ -132,9 +132,8 @@ int pilot_command(int argc, char** argv) {
     std::vector<std::string> allow;
     bool dry_run = false, json = false;
     add_options(line, request, allow);
-    line.add_flag("--dry-run", dry_run, "say what would be done and what it costs; nothing is written");
+    line.add_dry_run(dry_run, "say what would be done and what it costs");
     line.add_flag("--json", json, "the ranking as JSON on standard output, all else on standard error");
-    line.add_screen_options();
     line.footer(
         "Ctrl-C is safe, and the same command resumes. OUT/NAME is the trial of NAME.toml, OUT/ranking.json the "
         "ranking.\nPictures are linked, not copied. Exit codes: those of vitrine-extract and vitrine-train.");

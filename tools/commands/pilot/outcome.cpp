@@ -66,8 +66,8 @@ std::string ranking_table(const std::vector<TrialResult>& trials) {
     const Share share = right_share(trial.answers);
     const PairedAnswers pair = paired(trial.answers, trials.front().answers);
     const bool first = &trial == &trials.front();
-    rows.push_back({trial.name, trial.teacher, trial.top1 ? decimals(100 * *trial.top1, 1) + " %" : "none",
-                    text(decimals(100 * share.value(), 1), " ± ", decimals(100 * share.standard_error(), 1), " %"),
+    rows.push_back({trial.name, trial.teacher, trial.top1 ? percent_words(*trial.top1, 1) : "none",
+                    text(decimals(100 * share.value(), 1), " ± ", percent_words(share.standard_error(), 1)),
                     first ? "" : points(pair.lead(), pair.standard_error()), first ? "" : p_words(pair.p()),
                     human_bytes(trial.view_bytes),
                     trial.core_ms ? decimals(*trial.core_ms, 1) + " ms" : "not measured"});

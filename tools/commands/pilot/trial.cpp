@@ -39,7 +39,6 @@ std::vector<std::string> with_options(const PilotRequest& request, const fs::pat
   std::vector<std::string> out = {configuration.string()};
   if (request.allow_module) out.insert(out.end(), {"--allow", "module"});
   if (request.allow_mixed) out.insert(out.end(), {"--allow", "mixed"});
-  for (const std::string& word : screen_arguments()) out.push_back(word);
   return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/progress.h"
 #include "common/config/command_line.h"
 #include "tools/commands/report/page.h"
 #include "tools/commands/report/run.h"
@@ -51,10 +52,18 @@ int report_command(int argc, const char* const* argv, const EvaluateRun& evaluat
       .needs(with_evaluate)
       .range(0, 100)
       .show_default();
+  bool dry_run = false;
+  line.add_dry_run(dry_run);
   if (const auto code = line.parse(argc, argv)) return *code;
 
   const std::filesystem::path path = output_path(directories, output, file.given());
   check_runs(directories);
+  if (dry_run) {
+    if (evaluated)
+      for (const std::string& directory : directories) print_would_write(RunFiles(directory).evaluation());
+    print_would_write(path, human_bytes(static_cast<double>(page_html(read_runs(directories)).size())));
+    return 0;
+  }
   if (evaluated)
     for (const std::string& directory : directories) evaluate(directory, request);
   publish(path, page_html(read_runs(directories)));

@@ -37,6 +37,10 @@ struct Score {
 };
 std::optional<Score> score_of(const Run& run);
 
+/// What a run with a teacher gained over the best of `runs` that learned from labels alone, as far as both were
+/// measured on the same images and are the same network at the same size. Nothing where there is none.
+std::optional<LearningNote> gain_over_labels(const Run& run, const std::vector<Run>& runs);
+
 /// A table of so many runs leaves room for a second one beside it; that of more has the page's width.
 inline constexpr std::size_t kMostRunsInColumns = 3;
 

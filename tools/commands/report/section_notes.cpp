@@ -39,8 +39,11 @@ std::string all_html(const std::vector<LearningNote>& findings) {
               list_html(findings), "</ul></details>\n");
 }
 
-std::string notes_html(const Run& run, const std::vector<LearningNote>& shown) {
-  std::string out = list_html(shown);
+std::string notes_html(const Run& run, const std::vector<LearningNote>& shown, const std::vector<Run>& runs) {
+  std::string out;
+  if (const auto gain = gain_over_labels(run, runs))
+    out += text("<li>", gain->problem ? "<strong>Warning:</strong> " : "", escaped(gain->sentence), "</li>\n");
+  out += list_html(shown);
   if (run.summary)
     for (const std::string& remark : run.summary->remarks) out += list_item(remark);
   if (run.metrics.skipped_updates > 0)
@@ -56,7 +59,7 @@ Section notes_section(const std::vector<Run>& runs) {
   for (const Run& run : runs) {
     const std::vector<LearningNote>& all = run.metrics.findings;
     const std::vector<LearningNote> shown = last_of_each_kind(all);
-    const std::string own = notes_html(run, shown);
+    const std::string own = notes_html(run, shown, runs);
     if (own.empty()) continue;
     if (runs.size() > 1) html += "<div><h3>" + escaped(run.name) + "</h3>\n";
     html += "<ul class=\"notes\">\n" + own + "</ul>\n";

@@ -1,5 +1,6 @@
 // The table of results, and the sentence above it.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 
@@ -284,6 +285,41 @@ std::optional<Score> score_of(const Run& run) {
   if (const auto agreement = agreement_of(run))
     return Score{*agreement, "agreement with the teacher", "the validation images", validated};
   return std::nullopt;
+}
+
+std::optional<LearningNote> gain_over_labels(const Run& run, const std::vector<Run>& runs) {
+  const auto learns_from_labels = [](const Run& one) {
+    return setting_of(one.configuration, "targets.source") == "none";
+  };
+  const auto is_same_network = [&](const Run& one) {
+    return std::ranges::all_of(std::array{"model.kind", "model.arch", "model.width"},
+                               [&](const char* key) {
+                                 return setting_of(one.configuration, key) == setting_of(run.configuration, key);
+                               }) &&
+           (!one.summary || !run.summary || one.summary->size == run.summary->size);
+  };
+  const std::optional<Score> own = score_of(run);
+  if (!own || run.configuration.empty() || learns_from_labels(run)) return std::nullopt;
+  const Run* best = nullptr;
+  double most = 0;
+  for (const Run& one : runs) {
+    if (!learns_from_labels(one) || !is_same_network(one)) continue;
+    const std::optional<Score> score = score_of(one);
+    if (!score || std::string(score->what) != own->what || score->on != own->on ||
+        !may_be_alike(score->images, own->images) || (best != nullptr && score->value <= most))
+      continue;
+    best = &one, most = score->value;
+  }
+  if (best == nullptr) return std::nullopt;
+  const double points = 100 * (own->value - most);
+  LearningNote out{.kind = "labels alone", .problem = points <= 0};
+  out.sentence = points > 0
+                     ? text(own->what, " is ", decimals(points, 1), " points above that of ", best->name,
+                            ", the same network from labels alone")
+                     : text(own->what, " is ", decimals(-points, 1), " points below that of ", best->name,
+                            ", the same network from labels alone: the teacher's targets gained nothing; check the "
+                            "teacher's own accuracy on these images");
+  return out;
 }
 
 std::string lead_html(const std::vector<Run>& runs) {

@@ -26,7 +26,10 @@ constexpr const char* kZsh = R"sh(#compdef vitrine
 _vitrine() {
   local -a found
   found=(${(f)"$("${words[1]}" complete "${(@)words[2,CURRENT-1]}" 2>/dev/null)"})
+  local -a keys=(${(M)found:#*=})
+  found=(${found:#*=})
   compadd -a found
+  compadd -S '' -a keys
   _files
 }
 if [[ "${funcstack[1]}" == _vitrine ]]; then

@@ -22,12 +22,6 @@ int code_of(const CommandStep& step, const StopFlag& stop) {
   }
 }
 
-}  // namespace
-
-int run_beside(const std::string& own, const std::string& name, const std::vector<std::string>& arguments) {
-  return run_program(program_path(own_directory(), name), shown_name(own, name), arguments);
-}
-
 std::vector<std::string> screen_arguments() {
   switch (chosen_screen()) {
     case Screen::kText:
@@ -38,6 +32,15 @@ std::vector<std::string> screen_arguments() {
       return {"--log-format", "json"};
   }
   return {};
+}
+
+}  // namespace
+
+int run_beside(const std::string& own, const std::string& name, const std::vector<std::string>& arguments) {
+  std::vector<std::string> all = arguments;
+  const std::vector<std::string> screen = screen_arguments();
+  all.insert(all.end(), screen.begin(), screen.end());
+  return run_program(program_path(own_directory(), name), shown_name(own, name), all);
 }
 
 int run_steps(const std::vector<CommandStep>& steps, const std::string& command, const StopFlag& stop) {

@@ -17,11 +17,8 @@ struct CommandStep {
 };
 
 /// Runs vitrine-NAME, which is beside this program, and returns its exit code, as run_program() does (child.h). `own`:
-/// this program's argv[0].
+/// this program's argv[0]. Adds --quiet or --log-format json to `arguments` where this one was given them (screen.h).
 int run_beside(const std::string& own, const std::string& name, const std::vector<std::string>& arguments);
-
-/// --quiet or --log-format json as arguments of another program, where this one was given them (screen.h).
-std::vector<std::string> screen_arguments();
 
 /// Runs the steps in order, each under a line "== 1 of 3: TITLE". Once `stop` is set no further one is started. Returns
 /// the exit code of the first that fails or is stopped, after naming it and `command`, which resumes; else 0.

@@ -128,7 +128,7 @@ at::Tensor divergence(const at::Tensor& student, const at::Tensor& teacher) {
 Scores score(EvaluatedStudent& student, const Evaluation& evaluation, const EvaluationTeacher* teacher, bool labelled,
              const StopFlag& stop) {
   Scores out{ClassificationMetrics(static_cast<std::int64_t>(student.record.class_count)), {}};
-  Progress progress("judging " + student.file, "images", evaluation.index().images.size());
+  Progress progress("evaluate " + student.file, "images", evaluation.index().images.size());
   evaluation.visit(
       student.network, student.device,
       [&](const at::Tensor& on_device, const at::Tensor& labels, std::span<const std::uint32_t> images) {
