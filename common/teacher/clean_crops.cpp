@@ -75,7 +75,7 @@ std::vector<CleanCrops> evaluate_clean_crops(const Teacher& teacher, const ViewM
     for (std::uint32_t i = b * batch; i < std::min(count, (b + 1) * batch); ++i) {
       throw_if_stopped(stop, "in the check on clean crops");
       if (const std::optional<Image> picture = views.picture_or_none(order[i])) {
-        const Image view = centre_view(*picture, teacher.image_size(), teacher.options().crop_pct, teacher.crop_mode());
+        const Image view = centre_view(*picture, teacher.image_size(), teacher.clean_crop());
         pictures.insert(pictures.end(), view.rgb.begin(), view.rgb.end());
         labels[b].push_back(index.images[order[i]].label);
         images[b].push_back(order[i]);

@@ -10,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/base/run_weights.h"
+#include "common/image/transform.h"
 #include "common/kernels/normalise.h"
 #include "common/models/precision.h"
 #include "common/models/torch_errors.h"
@@ -80,6 +81,7 @@ void fill_preprocessing(const VitStructure& structure, const std::string& naming
   fill(usual.crop_pct_is_guess && !usual.is_guess ? "assuming crop_pct" : "crop_pct", options.crop_pct,
        usual.values.crop_pct, text(usual.values.crop_pct));
   if (options.crop_mode.empty()) options.crop_mode = usual.values.crop_mode;
+  if (options.interpolation.empty()) options.interpolation = usual.values.interpolation;
   if (filled.empty()) return;
   teacher.notes.push_back(text("teacher ", options.name, ": ", usual.is_guess ? "assuming, as for " : "as for ",
                                usual.family, ": ", joined(filled)));
@@ -89,8 +91,16 @@ bool is_crop_mode(const std::string& mode) {
   return mode == "center" || mode == "squash";
 }
 
-void check_crop_mode(const std::string& mode) {
-  if (!is_crop_mode(mode)) fail("teacher.crop_mode = \"", mode, "\" is not supported; expected center or squash");
+bool is_interpolation(const std::string& name) {
+  return resample_filter(name).has_value();
+}
+
+void check_clean_crop(const TeacherOptions& options) {
+  if (!is_crop_mode(options.crop_mode))
+    fail("teacher.crop_mode = \"", options.crop_mode, "\" is not supported; expected center or squash");
+  if (!is_interpolation(options.interpolation))
+    fail("teacher.interpolation = \"", options.interpolation,
+         "\" is not supported; expected bicubic, bilinear, lanczos, box or hamming");
 }
 
 /// "config.json, README.md".
@@ -100,14 +110,31 @@ std::string source_of(const TeacherCard& card) {
   return out;
 }
 
-/// What `source` says, or "center" for a mode that clean crops do not have: it concerns no view.
-std::optional<std::string> crop_mode_of(const std::optional<std::string>& said, const std::string& source,
-                                        std::vector<std::string>& notes) {
-  if (!said || is_crop_mode(*said)) return said;
-  notes.push_back(
-      text(source, " says crop_mode = \"", *said, "\", which is not supported; clean crops are made with \"center\""));
-  return "center";
-}
+/// Takes the two words on clean crops, and the usual ones in place of words that clean crops do not have: they concern
+/// no view.
+class CleanCropWords {
+ public:
+  CleanCropWords(std::string source, std::vector<std::string>& notes) : source_(std::move(source)), notes_(notes) {}
+
+  std::optional<std::string> mode(const std::optional<std::string>& said) {
+    return supported("crop_mode", said, is_crop_mode, "center");
+  }
+  std::optional<std::string> interpolation(const std::optional<std::string>& said) {
+    return supported("interpolation", said, is_interpolation, "bicubic");
+  }
+
+ private:
+  std::optional<std::string> supported(const char* key, const std::optional<std::string>& said,
+                                       bool (*is_supported)(const std::string&), const char* usual) {
+    if (!said || is_supported(*said)) return said;
+    notes_.push_back(text(source_, " says ", key, " = \"", *said,
+                          "\", which is not supported; clean crops are made with \"", usual, '"'));
+    return usual;
+  }
+
+  std::string source_;
+  std::vector<std::string>& notes_;
+};
 
 VitHints hints_of(const TeacherOptions& options, const std::string& naming, const TeacherCard& card) {
   VitHints hints;
@@ -129,12 +156,6 @@ VitHints hints_of(const TeacherOptions& options, const std::string& naming, cons
   return hints;
 }
 
-void note_interpolation(const std::string& interpolation, const std::string& source, OpenedTeacher& teacher) {
-  if (interpolation.empty() || interpolation == "bicubic") return;
-  teacher.notes.push_back(
-      text(source, " names ", interpolation, " interpolation; views are resized with bicubic, as the cache records"));
-}
-
 void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
   teacher.notes.insert(teacher.notes.end(), card.notes.begin(), card.notes.end());
   if (card.files.empty()) return;
@@ -154,9 +175,10 @@ void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
   teacher.normalisation_recorded |=
       teacher.options.mean == colours(card.mean) && teacher.options.stddev == colours(card.std);
   filling.take("crop_pct", &TeacherOptions::crop_pct, card.crop_pct, source);
-  filling.take("crop_mode", &TeacherOptions::crop_mode, crop_mode_of(card.crop_mode, source, teacher.notes), source);
+  CleanCropWords words(source, teacher.notes);
+  filling.take("crop_mode", &TeacherOptions::crop_mode, words.mode(card.crop_mode), source);
+  filling.take("interpolation", &TeacherOptions::interpolation, words.interpolation(card.interpolation), source);
   filling.take("license", &TeacherOptions::license, card.license, source);
-  note_interpolation(card.interpolation.value_or(""), source, teacher);
 }
 
 /// What the card says of the network beside the weights, which count.
@@ -246,8 +268,9 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
   VitStructure structure;
   if (given.structure != nullptr) {
     structure = *given.structure;
-    if (given.crop_mode.empty())  // tracks do not record it
-      out.options.crop_mode = crop_mode_of(card.crop_mode, source_of(card), out.notes).value_or("");
+    CleanCropWords words(source_of(card), out.notes);  // tracks do not record them
+    if (given.crop_mode.empty()) out.options.crop_mode = words.mode(card.crop_mode).value_or("");
+    if (given.interpolation.empty()) out.options.interpolation = words.interpolation(card.interpolation).value_or("");
   } else {
     if (record) take_own_record(*record, out);
     take_card(card, out);
@@ -297,9 +320,11 @@ OpenedTeacher open_module(const TeacherOptions& given, c10::Device device) {
   out.normalisation_recorded = out.options.mean == card.mean && out.options.stddev == card.stddev;
   filling.take("crop_pct", &TeacherOptions::crop_pct, told(card.crop_pct), given.module);
   if (!card.license.empty()) filling.take("license", &TeacherOptions::license, told(card.license), given.module);
-  note_interpolation(card.interpolation, given.module, out);
-  const std::string said = card.crop_mode.empty() ? "center" : card.crop_mode;
-  filling.take("crop_mode", &TeacherOptions::crop_mode, crop_mode_of(said, given.module, out.notes), given.module);
+  CleanCropWords words(given.module, out.notes);
+  const auto said_or = [](const std::string& said, const char* usual) { return said.empty() ? usual : said; };
+  filling.take("crop_mode", &TeacherOptions::crop_mode, words.mode(said_or(card.crop_mode, "center")), given.module);
+  filling.take("interpolation", &TeacherOptions::interpolation,
+               words.interpolation(said_or(card.interpolation, "bicubic")), given.module);
   out.classes = card.class_names;
   out.network = std::move(module);
   return out;
@@ -327,7 +352,7 @@ OpenedTeacher open_teacher(const TeacherOptions& options, c10::Device device) {
   if (!options.weights.empty() && !options.module.empty())
     fail("teacher.weights and teacher.module are both given; a teacher has one of them");
   OpenedTeacher out = options.weights.empty() ? open_module(options, device) : open_vit(options, device);
-  check_crop_mode(out.options.crop_mode);
+  check_clean_crop(out.options);
   if (!options.zero_shot.empty()) {
     ZeroShotHead head = ZeroShotHead::load(options.zero_shot);
     out.classes = head.classes;

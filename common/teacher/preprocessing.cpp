@@ -38,10 +38,11 @@ struct Family {
   Colours colours;
   double crop_pct, large_crop_pct;  ///< of pictures below kLarge, and of others
   Shared shared;
+  std::string_view interpolation = "bicubic";
 };
 constexpr int kLarge = 336;
 constexpr std::array kFamilies{
-    Family{"miil", "MIIL", Colours::kNone, 0.875, 0.875, Shared::kAll},
+    Family{"miil", "MIIL", Colours::kNone, 0.875, 0.875, Shared::kAll, "bilinear"},
     Family{"siglip so400m gap", "SigLIP", Colours::kHalf, 0.9, 1.0, Shared::kColours},
     Family{"siglip", "SigLIP", Colours::kHalf, 0.9, 0.9, Shared::kColours},
     Family{"large patch14 clip laion2b", "LAION's CLIP", Colours::kHalf, 1.0, 1.0, Shared::kColours},
@@ -111,8 +112,10 @@ bool is_large(std::string_view name) {
 }
 
 UsualPreprocessing usual_of(const Family& family, std::string_view name) {
-  return {preprocessing(family.colours, is_large(name) ? family.large_crop_pct : family.crop_pct),
-          std::string(family.name), family.shared == Shared::kNothing, family.shared != Shared::kAll};
+  Preprocessing values = preprocessing(family.colours, is_large(name) ? family.large_crop_pct : family.crop_pct);
+  values.interpolation = family.interpolation;
+  return {std::move(values), std::string(family.name), family.shared == Shared::kNothing,
+          family.shared != Shared::kAll};
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ struct Preprocessing {
   std::vector<double> mean, stddev;  ///< per colour, of pixels in [0, 1]
   double crop_pct = 0.9;             ///< as timm's
   std::string crop_mode = "center";
+  std::string interpolation = "bicubic";
 };
 
 /// What the family's published weights were trained with: by timm's name of the architecture or of the weights if there

@@ -70,7 +70,8 @@ TeacherOptions teacher_options(const TrackInfo& track, const TeacherFiles& files
   out.mean = teacher.mean;
   out.stddev = teacher.stddev;
   out.crop_pct = teacher.crop_pct;
-  out.crop_mode = "center";  // of clean crops, on which no track is computed
+  out.crop_mode = "center";  // of clean crops, on which no track is computed; the next line too
+  out.interpolation = kInterpolation;
   out.license = teacher.license;
   return out;
 }

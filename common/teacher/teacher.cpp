@@ -83,8 +83,9 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
 
 Teacher::~Teacher() = default;
 
-CropMode Teacher::crop_mode() const {
-  return options_.crop_mode == "squash" ? CropMode::kSquash : CropMode::kCentre;
+CleanCrop Teacher::clean_crop() const {
+  return {options_.crop_pct, options_.crop_mode == "squash" ? CropMode::kSquash : CropMode::kCentre,
+          resample_filter(options_.interpolation).value_or(ResampleFilter::kBicubic)};
 }
 
 std::size_t Teacher::Tap::values() const {

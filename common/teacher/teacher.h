@@ -28,7 +28,7 @@ class Teacher {
   Teacher(const TeacherOptions& options, const TapOptions& taps);
   ~Teacher();
 
-  /// With everything filled in: name, mean, std, crop_pct, crop_mode, license.
+  /// With everything filled in: name, mean, std, crop_pct, crop_mode, interpolation, license.
   const TeacherOptions& options() const { return options_; }
   Normalisation normalisation() const { return {options_.mean, options_.stddev}; }
   /// Whether that is what config.json, a module or the weights' metadata says.
@@ -42,7 +42,7 @@ class Teacher {
   /// How the pictures that it was trained on were decoded; nullopt: not known.
   const std::optional<Decoding>& decoding() const { return decoding_; }
   /// How a clean crop is made.
-  CropMode crop_mode() const;
+  CleanCrop clean_crop() const;
   /// About how many bytes a micro-batch's forward takes in addition to the weights.
   double forward_bytes() const { return network_->forward_bytes(options_.micro_batch); }
   /// One per tap: logits, embedding, then features, then attention, in the order of the blocks given. With the

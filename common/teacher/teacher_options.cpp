@@ -70,6 +70,8 @@ void TeacherOptions::fields(Fields& f) {
            {0, 1});
   f.text("crop_mode", crop_mode,
          "clean crop: center keeps the sides' ratio, squash does not (timm's crop_mode); empty: as mean");
+  f.text("interpolation", interpolation,
+         "clean crop: how it is resized: bicubic, bilinear, lanczos, box or hamming; empty: as mean");
   f.text("license", license,
          "the weights' licence, recorded in the cache (\"apache-2.0\"); empty: as config.json says");
 }

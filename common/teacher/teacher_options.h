@@ -31,11 +31,12 @@ struct TeacherOptions {
   std::vector<double> mean, stddev;  ///< empty: from config.json, else from the architecture's table
   double crop_pct = 0;               ///< clean crop, as timm's; 0: as mean
   std::string crop_mode;             ///< clean crop: "center" or "squash"; empty: as mean
+  std::string interpolation;         ///< clean crop: of resizing, resample_filter()'s words; empty: as mean
   std::string license;               ///< the weights' licence, recorded in the cache; empty: as config.json says
   /// Not a key: whether code in `module` may run (--allow module).
   bool allow_module = false;
-  /// Not a key: the structure recorded in a track, which replaces every other source; then only crop_mode, which tracks
-  /// do not record, comes from config.json. Null: none.
+  /// Not a key: the structure recorded in a track, which replaces every other source; then only crop_mode and
+  /// interpolation, which tracks do not record of clean crops, come from config.json. Null: none.
   std::shared_ptr<const VitStructure> structure;
 
   void fields(Fields& f);

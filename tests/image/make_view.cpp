@@ -4,7 +4,7 @@
 //   make_view decode FILE
 //   make_view upright FILE    with EXIF orientation applied
 //   make_view scaled FILE     with 16-bit grey scaled
-//   make_view centre FILE SIZE CROP_FRACTION
+//   make_view centre FILE SIZE CROP_PCT FILTER
 //   make_view brightness|contrast|saturation|hue FILE FACTOR
 #include <cstdio>
 #include <string>
@@ -29,7 +29,9 @@ int main(int count, char** arguments) {
       out =
           vitrine::crop_resize(image, number(2), number(3), number(4), number(5), number(6), number(7), number(8) != 0);
     else if (words[0] == "centre")
-      out = vitrine::centre_view(image, number(2), std::stod(words.at(3)));
+      out = vitrine::centre_view(
+          image, number(2),
+          {std::stod(words.at(3)), vitrine::CropMode::kCentre, vitrine::resample_filter(words.at(4)).value()});
     else if (words[0] == "brightness")
       vitrine::adjust_brightness(out.rgb, std::stof(words.at(2)));
     else if (words[0] == "contrast")

@@ -1,6 +1,7 @@
-"""Compares the decoder with PIL's convert("RGB"), the resampler against PIL's antialiased bicubic and the jitter
+"""Compares the decoder with PIL's convert("RGB"), the resampler against PIL's antialiased filters and the jitter
 against torchvision's, on pictures made here: odd sizes, up and down, every kind of file that ImageNet and its likes
 hold. Lossy formats may differ by what two versions of a decoder differ by. A resize from the same pixels is PIL's, byte for byte."""
+import itertools
 import os
 import struct
 import subprocess
@@ -125,15 +126,17 @@ def compare_crops(path):
 
 
 def compare_centre(folder):
-    cases = [(97, 131, 64, 0.9), (150, 101, 96, 0.875), (80, 80, 48, 1.0)]
-    for number, (height, width, size, fraction) in enumerate(cases):
+    cases = [(97, 131, 64, 0.9), (150, 101, 96, 0.875), (80, 80, 48, 1.0), (41, 53, 64, 0.9)]
+    filters = ("box", "bilinear", "hamming", "bicubic", "lanczos")
+    for number, ((height, width, size, fraction), filter_name) in enumerate(itertools.product(cases, filters)):
         path = folder / f"centre{number}.png"
         Image.fromarray(picture(height, width, 3, 10 + number)).save(path)
         view = transforms.Compose([
-            transforms.Resize(int(size / fraction), transforms.InterpolationMode.BICUBIC),
+            transforms.Resize(int(size / fraction), transforms.InterpolationMode(filter_name)),
             transforms.CenterCrop(size),
         ])
-        compare(f"centre view {height}x{width}", ours("centre", path, size, fraction), view(Image.open(path)), 1)
+        compare(f"{filter_name} centre view {height}x{width}", ours("centre", path, size, fraction, filter_name),
+                view(Image.open(path)), 1)
 
 
 def compare_jitter(path):

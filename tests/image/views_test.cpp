@@ -333,14 +333,14 @@ TEST_CASE("views that need an unreadable picture are marked, and the others are 
 TEST_CASE("the centre of a picture of any shape is cropped without resizing the whole picture") {
   // Equal to resizing the whole picture and then cropping, on either axis.
   const Image tall = noise(400, 7, 3);
-  const Image made = centre_view(tall, 32, 0.875);  // 36 wide, 2057 high; rows 1012 to 1044 of them
+  const Image made = centre_view(tall, 32, {0.875});  // 36 wide, 2057 high; rows 1012 to 1044 of them
   const Image whole = crop_resize(tall, 0, 0, 400, 7, 2057, 36, false);
   CHECK(made.rgb == crop_resize(whole, 1012, 2, 32, 32, 32, 32, false).rgb);
   // Resizing the whole pictures would take 12 GB, and a side beyond 2^31.
   for (const auto& [height, width] : {std::pair{65535, 1}, {1, 65535}, {1000000, 1}}) {
     Image line(height, width);
     std::ranges::fill(line.rgb, std::uint8_t{77});
-    const Image view = centre_view(line, 4096, 0.9);
+    const Image view = centre_view(line, 4096, {0.9});
     CHECK(view.height == 4096);
     CHECK(std::ranges::count(view.rgb, 77) == 4096 * 4096 * 3);
   }

@@ -29,6 +29,7 @@ nlohmann::json usual(const std::string& name) {
           {"std", found.values.stddev},
           {"crop_pct", found.values.crop_pct},
           {"crop_mode", found.values.crop_mode},
+          {"interpolation", found.values.interpolation},
           {"family", found.family},
           {"is_guess", found.is_guess},
           {"crop_pct_is_guess", found.crop_pct_is_guess}};

@@ -200,7 +200,7 @@ TEST_CASE("a folder of weights and config.json is a whole teacher") {
   CHECK(teacher.options.license == "apache-2.0");
   CHECK(teacher.classes == std::vector<std::string>{"ant", "bee", "cat"});
   CHECK(teacher.weights_sha256 == sha256_hex_of_file(folder.weights));
-  CHECK(has(all(teacher.notes), "bilinear"));
+  CHECK(teacher.options.interpolation == "bilinear");
   CHECK(teacher.network->shape().image_size == 32);
   CHECK(teacher.network->shape().classes == 3);
 }
@@ -436,11 +436,19 @@ TEST_CASE("tensors that cannot change the network are left out, others that it d
   }
 }
 
-TEST_CASE("a crop mode of a card's that clean crops do not have is noted, one of a key's refused") {
+TEST_CASE("words of a card's that clean crops do not have are noted, those of a key refused") {
   Folder folder;
-  folder.describe(R"({"pretrained_cfg": {"crop_mode": "border"}})");
+  folder.describe(R"({"pretrained_cfg": {"crop_mode": "border", "interpolation": "nearest"}})");
   const OpenedTeacher teacher = folder.open();
   CHECK(teacher.options.crop_mode == "center");
+  CHECK(teacher.options.interpolation == "bicubic");
+  CHECK(has(all(teacher.notes),
+            "config.json says interpolation = \"nearest\", which is not supported; clean crops are made "
+            "with \"bicubic\""));
+  folder.options.interpolation = "nearest";
+  CHECK(has(message_of([&] { folder.open(); }), "teacher.interpolation = \"nearest\" is not supported"));
+  folder.options.interpolation = "lanczos";
+  CHECK(folder.open().options.interpolation == "lanczos");
   CHECK(has(all(teacher.notes),
             "config.json says crop_mode = \"border\", which is not supported; clean crops are made "
             "with \"center\""));
@@ -576,16 +584,16 @@ TEST_CASE("a track rebuilds its teacher from the weights alone, whatever config.
             "--zero-shot"));
 }
 
-TEST_CASE("the crop mode, which no track records, is config.json's also where a track fills in the teacher") {
+TEST_CASE("crop mode and interpolation, which no track records, are config.json's also where a track fills in") {
   Folder folder;
   folder.describe(kCard);
   const TrackInfo track = Teacher(folder.options, {}).outputs()[0];
-  const auto crop_mode = [&] {
+  const auto opened = [&] {
     const TeacherOptions filled = filled_from(track, /*same_weights=*/true, folder.options);
     REQUIRE(filled.structure != nullptr);
-    return open_teacher(filled, at::kCPU).options.crop_mode;
+    return open_teacher(filled, at::kCPU).options;
   };
-  CHECK(crop_mode() == "squash");
-  folder.options.crop_mode = "center";
-  CHECK(crop_mode() == "center");
+  CHECK((opened().crop_mode == "squash" && opened().interpolation == "bilinear"));
+  folder.options.crop_mode = "center", folder.options.interpolation = "box";
+  CHECK((opened().crop_mode == "center" && opened().interpolation == "box"));
 }

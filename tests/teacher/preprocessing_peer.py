@@ -31,6 +31,8 @@ def main():
             colours = ours["mean"] == list(cfg.mean) and ours["std"] == list(cfg.std)
             if not (colours or ours["is_guess"]) or not (ours["crop_pct"] == cfg.crop_pct or ours["crop_pct_is_guess"]):
                 wrong.append(f"{asked}: {ours}, timm's {name} has {cfg.mean}, {cfg.std}, {cfg.crop_pct}")
+            if ours["interpolation"] != cfg.interpolation:
+                wrong.append(f"{asked}: {ours}, timm's {name} has {cfg.interpolation}")
             if asked == name and ours["is_guess"]:
                 assumed += 1
                 assert colours, f"{name}: assumed {ours}"

@@ -34,8 +34,7 @@ EvaluationTeacher::EvaluationTeacher(const TargetOptions& options, const std::ve
 
 EvaluationTeacher::Outputs EvaluationTeacher::logits(const Evaluation& evaluation,
                                                      std::span<const std::uint32_t> images) const {
-  Evaluation::Crops crops =
-      evaluation.crops(images, teacher_.image_size(), teacher_.options().crop_pct, teacher_.crop_mode());
+  Evaluation::Crops crops = evaluation.crops(images, teacher_.image_size(), teacher_.clean_crop());
   if (crops.images.empty()) return {};
   const auto count = static_cast<std::uint32_t>(crops.images.size());
   std::vector<float> values = teacher_.logits(

@@ -99,8 +99,7 @@ Evaluation::Evaluation(const ImageFolders& folder, const ModelClasses& classes, 
 Evaluation::Evaluation(const ImageFolders& folder, const EvaluationOptions& options, const StopFlag& stop)
     : Evaluation(folder, scanned(folder, options.decoding, stop), options) {}
 
-Evaluation::Crops Evaluation::crops(std::span<const std::uint32_t> images, int size, double crop_pct,
-                                    CropMode mode) const {
+Evaluation::Crops Evaluation::crops(std::span<const std::uint32_t> images, int size, const CleanCrop& crop) const {
   const at::Tensor bytes = at::empty({static_cast<std::int64_t>(images.size()), size, size, 3}, at::kByte);
   const std::size_t each = static_cast<std::size_t>(size) * static_cast<std::size_t>(size) * 3;
   auto* pixels = bytes.data_ptr<std::uint8_t>();
@@ -109,7 +108,7 @@ Evaluation::Crops Evaluation::crops(std::span<const std::uint32_t> images, int s
     tbb::parallel_for(std::size_t{0}, images.size(), [&](std::size_t i) {
       const std::optional<Image> picture = views_.picture_or_none(images[i]);
       if (!picture) return;
-      const Image view = centre_view(*picture, size, crop_pct, mode);
+      const Image view = centre_view(*picture, size, crop);
       std::memcpy(pixels + i * each, view.rgb.data(), each);
       read[i] = 1;
     });
@@ -142,7 +141,7 @@ void Evaluation::visit(Network& network, at::Device device, const Visit& visit, 
     throw_if_stopped(stop, "between two batches of images");
     std::vector<std::uint32_t> wanted(std::min(kBatch, count - first));
     std::iota(wanted.begin(), wanted.end(), first);
-    const Crops crops = this->crops(wanted, options_.size, options_.crop_pct);
+    const Crops crops = this->crops(wanted, options_.size, {options_.crop_pct});
     if (crops.images.empty()) continue;
     any = true;
     std::vector<std::int64_t> labels;

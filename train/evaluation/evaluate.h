@@ -72,9 +72,8 @@ class Evaluation {
     at::Tensor pictures;                ///< uint8 [N, size, size, 3]
     std::vector<std::uint32_t> images;  ///< the N requested images that can be read
   };
-  /// Clean crops of `images`; size, crop_pct and mode may be another model's.
-  Crops crops(std::span<const std::uint32_t> images, int size, double crop_pct,
-              CropMode mode = CropMode::kCentre) const;
+  /// Clean crops of `images`; size and crop may be another model's.
+  Crops crops(std::span<const std::uint32_t> images, int size, const CleanCrop& crop) const;
   /// What the scan left out and the images that could not be read since, sorted by path.
   std::vector<LeftOut> left_out() const;
 

@@ -74,7 +74,7 @@ void Classifier::check_record() const {
 }
 
 Image Classifier::view(const std::filesystem::path& path, int size) const {
-  return centre_view(decoded(path, record_.decoding), size, record_.crop_pct);
+  return centre_view(decoded(path, record_.decoding), size, {record_.crop_pct});
 }
 
 ClassifiedPicture Classifier::read(const std::filesystem::path& path) const {

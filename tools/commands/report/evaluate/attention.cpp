@@ -51,8 +51,7 @@ std::vector<Image> attention_overlays(const TeacherOptions& options, const Evalu
                                       std::span<const std::uint32_t> images, int side) {
   const Teacher teacher(options, attention_of_last_block());
   const AttentionOutput attention = attention_output(teacher);
-  const Evaluation::Crops crops =
-      evaluation.crops(images, teacher.image_size(), teacher.options().crop_pct, teacher.crop_mode());
+  const Evaluation::Crops crops = evaluation.crops(images, teacher.image_size(), teacher.clean_crop());
   std::vector<Image> out(images.size());
   if (crops.images.empty()) return out;
   // The last micro-batch is filled up with copies of its last picture.

@@ -171,7 +171,7 @@ std::vector<Answer> answers(const at::Tensor& logits, const std::vector<std::str
 void explain(EvaluatedStudent& student, const Evaluation& evaluation, const std::vector<std::string>& names,
              std::span<const std::uint32_t> images, std::vector<HardPicture>& out) {
   const Evaluation::Crops crops =
-      evaluation.crops(images, static_cast<int>(student.record.size), student.record.crop_pct);
+      evaluation.crops(images, static_cast<int>(student.record.size), {student.record.crop_pct});
   if (crops.images.empty()) return;
   const at::Tensor x = normalise_pictures(crops.pictures.to(student.device), rgb_triplet(student.record.mean, "mean"),
                                           rgb_triplet(student.record.stddev, "std"));
