@@ -384,7 +384,8 @@ TEST_CASE("a gated MLP in one layer has SiLU whatever a card says, unless the ke
 
 TEST_CASE("a key that is set counts before the card's heads and activation, and the difference is noted") {
   Folder folder;
-  folder.describe(R"({"model_type": "clip_vision_model", "num_attention_heads": 4, "hidden_act": "quick_gelu"})");
+  folder.describe(R"({"model_type": "clip_vision_model", "num_attention_heads": 4, "hidden_act": "quick_gelu",
+    "hidden_size": 16, "num_hidden_layers": 2, "patch_size": 8})");
   folder.options.activation = "gelu";
   const OpenedTeacher teacher = folder.open();
   CHECK(structure_of(teacher).heads == 2);
