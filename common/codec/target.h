@@ -18,12 +18,16 @@
 #define VITRINE_BEGIN_AVX512_VBMI2 \
   VITRINE_PRAGMA(                  \
       clang attribute push(__attribute__((target(VITRINE_AVX512_FEATURES ",avx512vbmi2"))), apply_to = function))
+#define VITRINE_BEGIN_AVX512_BF16 \
+  VITRINE_PRAGMA(                 \
+      clang attribute push(__attribute__((target(VITRINE_AVX512_FEATURES ",avx512bf16"))), apply_to = function))
 #define VITRINE_END_TARGET _Pragma("clang attribute pop")
 #else
 #define VITRINE_BEGIN_AVX2 _Pragma("GCC push_options") VITRINE_PRAGMA(GCC target("avx2,fma,f16c,bmi,bmi2,lzcnt,popcnt"))
 #define VITRINE_BEGIN_AVX512 \
   VITRINE_BEGIN_AVX2 VITRINE_PRAGMA(GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512cd"))
 #define VITRINE_BEGIN_AVX512_VBMI2 VITRINE_BEGIN_AVX512 VITRINE_PRAGMA(GCC target("avx512vbmi2"))
+#define VITRINE_BEGIN_AVX512_BF16 VITRINE_BEGIN_AVX512 VITRINE_PRAGMA(GCC target("avx512bf16"))
 #define VITRINE_END_TARGET _Pragma("GCC pop_options")
 #endif
 

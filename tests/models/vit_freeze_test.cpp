@@ -178,13 +178,46 @@ TEST_CASE("attention equals its definition for all sizes, strides and biases") {
     }
 }
 
+TEST_CASE(
+    "attention of BF16 values is as near to its definition as their rounding, for all sizes, strides and biases") {
+  at::set_num_threads(1);
+  at::manual_seed(5);
+  for (const auto& [tokens, width] :
+       {std::pair{5, 64}, {6, 8}, {17, 72}, {37, 64}, {50, 80}, {129, 64}, {197, 64}, {260, 100}, {40, 15}})
+    for (const bool biased : {false, true}) {
+      CAPTURE(tokens);
+      CAPTURE(width);
+      CAPTURE(biased);
+      const at::Tensor qkv = at::randn({2, tokens, 3, 3, width}).to(at::kBFloat16).permute({2, 0, 3, 1, 4});
+      const at::Tensor bias = biased ? 3 * at::randn({1, 3, tokens, tokens}) : at::Tensor();
+      at::Tensor scores = at::matmul(qkv[0].to(at::kDouble), qkv[1].to(at::kDouble).transpose(2, 3));
+      if (biased) scores = scores + bias;
+      const at::Tensor expected =
+          at::matmul(at::softmax(scores, -1), qkv[2].to(at::kDouble)).transpose(1, 2).flatten(2);
+      const at::Tensor made = fused_attention(qkv[0], qkv[1], qkv[2], bias);
+      CHECK(made.is_contiguous());
+      CHECK((made.scalar_type() == at::kBFloat16));
+      const double own = distance(made.to(at::kDouble), expected),
+                   composed = distance(composed_attention(qkv[0], qkv[1], qkv[2], bias).to(at::kDouble), expected);
+      CHECK(own < 0.01);
+      CHECK(own <= composed);
+    }
+  // A view's bits do not depend on the others.
+  const at::Tensor x = at::randn({3, 2, 33, 16}).to(at::kBFloat16);
+  CHECK(at::equal(fused_attention(x, x, x, {})[1],
+                  fused_attention(x[1].unsqueeze(0), x[1].unsqueeze(0), x[1].unsqueeze(0), {})[0]));
+}
+
 TEST_CASE("attention passes on what is not finite, and takes scores of any size") {
-  const at::Tensor x = at::randn({1, 1, 40, 16}), huge = 1e4 * x;
-  CHECK(at::isfinite(fused_attention(huge, huge, x, {})).all().item<bool>());
-  at::Tensor broken = x.clone();
-  broken[0][0][7][3] = std::numeric_limits<float>::quiet_NaN();
-  const at::Tensor by_query = at::isnan(fused_attention(broken, x, x, {})).all(2)[0];
-  CHECK(by_query[7].item<bool>());
-  CHECK(by_query.sum().item<std::int64_t>() == 1);
-  CHECK(at::isnan(fused_attention(x, broken, x, {})).all().item<bool>());
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    CAPTURE(type);
+    const at::Tensor x = at::randn({1, 1, 41, 16}).to(type), huge = 1e4 * x;
+    CHECK(at::isfinite(fused_attention(huge, huge, x, {})).all().item<bool>());
+    at::Tensor broken = x.clone();
+    broken[0][0][7][3] = std::numeric_limits<float>::quiet_NaN();
+    const at::Tensor by_query = at::isnan(fused_attention(broken, x, x, {})).all(2)[0];
+    CHECK(by_query[7].item<bool>());
+    CHECK(by_query.sum().item<std::int64_t>() == 1);
+    CHECK(at::isnan(fused_attention(x, broken, x, {})).all().item<bool>());
+  }
 }

@@ -1,4 +1,4 @@
-// softmax(q kᵀ + bias) v of a frozen ViT in FP32 on the CPU, without a matrix of scores in memory.
+// softmax(q kᵀ + bias) v of a frozen ViT on the CPU, where possible without a matrix of scores in memory.
 #ifndef VITRINE_COMMON_MODELS_VIT_ATTENTION_H_
 #define VITRINE_COMMON_MODELS_VIT_ATTENTION_H_
 
@@ -6,13 +6,14 @@
 
 namespace vitrine {
 
-/// Returns FP32 [N, tokens, heads · head_dim], contiguous. q (scaled), k, v: FP32 [N, heads, tokens, head_dim] on the
-/// CPU, any strides. `bias`: FP32 [1, heads, tokens, tokens], added to the scores, or undefined. Runs on the calling
-/// thread. Where LibTorch uses AVX-512 (at::get_cpu_capability(), which is recorded in a track), by an own kernel, else
-/// by LibTorch's; a view's bits do not depend on the other views.
+/// Returns [N, tokens, heads · head_dim] of the type of q, contiguous. q (scaled), k, v: FP32, BF16 or FP16
+/// [N, heads, tokens, head_dim] on the CPU, any strides. `bias`: FP32 [1, heads, tokens, tokens], added to the scores,
+/// or undefined. Runs on the calling thread. Own kernels serve FP32 where LibTorch uses AVX-512
+/// (at::get_cpu_capability()) and BF16 where the processor also has AVX512_BF16 and no AMX; tracks record both. Else it
+/// is composed_attention(). A view's bits do not depend on the other views.
 at::Tensor fused_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias);
 
-/// The same by LibTorch's kernel.
+/// The same by LibTorch's kernels: the fused one in FP32; in 16 bits two products, which are faster there.
 at::Tensor composed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias);
 
 }  // namespace vitrine

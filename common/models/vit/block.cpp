@@ -15,8 +15,6 @@
 namespace vitrine {
 namespace {
 
-constexpr std::int64_t kScoreBytes = 1 << 20;  // of attention scores at once
-
 at::TensorOptions tables_options(const Dense& layer) {
   return at::TensorOptions(layer->weight().device()).dtype(at::kFloat);
 }
@@ -85,25 +83,12 @@ at::Tensor VitAttentionImpl::forward(const at::Tensor& x, const VitPositionTable
 
 at::Tensor VitAttentionImpl::mix(const Heads& heads, const at::Tensor& bias) const {
   const at::Tensor& q = heads.q;
-  const at::Tensor mask = bias.defined() ? bias.to(q.scalar_type()) : bias;
-  const auto joined = [](const at::Tensor& x) { return x.transpose(1, 2).flatten(2); };
-  if (!frozen_ || !q.is_cpu())
-    return joined(at::scaled_dot_product_attention(q, heads.k, heads.v,
-                                                   mask.defined() ? std::optional(mask) : std::optional<at::Tensor>(),
-                                                   0, false, frozen_ ? std::optional(1.0) : std::optional<double>()));
-  if (q.scalar_type() == at::kFloat) return fused_attention(q, heads.k, heads.v, mask);
-  // In 16 bits two batched products are faster than the fused attention. A few views at a time, so that the scores stay
-  // in the processor's cache.
-  const std::int64_t n = q.size(0), bytes = heads_ * q.size(2) * q.size(2) * 2;
-  const std::int64_t step = std::max<std::int64_t>(1, kScoreBytes / bytes);
-  std::vector<at::Tensor> parts;
-  for (std::int64_t first = 0; first < n; first += step) {
-    const auto views = [&](const at::Tensor& x) { return x.narrow(0, first, std::min(step, n - first)); };
-    at::Tensor scores = at::matmul(views(q), views(heads.k).transpose(2, 3));
-    if (mask.defined()) scores.add_(mask);
-    parts.push_back(at::matmul(at::softmax(scores, -1), views(heads.v)));
-  }
-  return joined(parts.size() == 1 ? parts.front() : at::cat(parts));
+  if (frozen_ && q.is_cpu()) return fused_attention(q, heads.k, heads.v, bias);
+  const std::optional<at::Tensor> mask = bias.defined() ? std::optional(bias.to(q.scalar_type())) : std::nullopt;
+  return at::scaled_dot_product_attention(q, heads.k, heads.v, mask, 0, false,
+                                          frozen_ ? std::optional(1.0) : std::optional<double>())
+      .transpose(1, 2)
+      .flatten(2);
 }
 
 void VitAttentionImpl::freeze(at::ScalarType type, const VitPositionTables& tables, const at::Tensor& layer_scale) {
