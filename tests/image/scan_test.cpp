@@ -102,8 +102,7 @@ TEST_CASE("scanning a folder of class folders lists its images and what is left 
   REQUIRE(cut.has_value());
   CHECK(cut->kind == LeftOutKind::kDamaged);
   CHECK(read_image_entry(root.path(), listed.images[2], {}) ==
-        LeftOut{"cat/notes.txt", "is neither a JPEG nor a PNG nor a WebP file by its content",
-                LeftOutKind::kSidecar});
+        LeftOut{"cat/notes.txt", "is neither a JPEG nor a PNG nor a WebP file by its content", LeftOutKind::kSidecar});
   for (const int i : {1, 3, 4, 5}) {
     CHECK_FALSE(read_image_entry(root.path(), listed.images[i], {}).has_value());
     CHECK(std::ranges::find(index.images, listed.images[i]) != index.images.end());
