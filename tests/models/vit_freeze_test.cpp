@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/models/autocast.h"
 #include "common/models/vit/attention.h"
+#include "common/models/vit/residual.h"
 #include "common/models/vit/dense.h"
 #include "common/models/vit/vit.h"
 #include "tests/models/samples.h"
@@ -153,6 +154,30 @@ TEST_CASE("products are never less precise than asked for, and FP32 stays FP32")
   CHECK((fastest_product_type(at::kBFloat16, c10::Device(at::kCUDA, 0)) == at::kBFloat16));
   const at::ScalarType chosen = fastest_product_type(at::kBFloat16, at::kCPU);
   CHECK((chosen == at::kBFloat16 || chosen == at::kFloat));
+}
+
+TEST_CASE("a branch is added and the sum normalised, rows of any width, in FP32 and for BF16 products") {
+  at::manual_seed(4);
+  for (const std::int64_t dim : {8, 16, 17, 100, 192})
+    for (const at::ScalarType type : {at::kFloat, at::kBFloat16})
+      for (const bool adds : {false, true}) {
+        CAPTURE(dim);
+        CAPTURE(type);
+        CAPTURE(adds);
+        const torch::nn::LayerNorm norm(torch::nn::LayerNormOptions({dim}).eps(1e-6));
+        const at::NoGradGuard no_grad;
+        norm->weight.normal_(), norm->bias.normal_();
+        const at::Tensor x = 3 * at::randn({2, 5, dim}) + 7,
+                         branch = adds ? at::randn({2, 5, dim}).to(type) : at::Tensor();
+        const at::Tensor sum = adds ? x + branch.to(at::kFloat) : x.clone(), only_added = x.clone();
+        const at::Tensor expected =
+            at::layer_norm(sum.to(at::kDouble), {dim}, norm->weight.to(at::kDouble), norm->bias.to(at::kDouble), 1e-6);
+        const at::Tensor made = add_and_normalise(x, branch, *norm, type);
+        CHECK(at::equal(x, sum));
+        CHECK(distance(made, expected) < (made.scalar_type() == at::kFloat ? 1e-6 : 3e-3));
+        add_branch(only_added, branch);
+        CHECK(at::equal(only_added, sum));
+      }
 }
 
 TEST_CASE("attention equals its definition for all sizes, strides and biases") {

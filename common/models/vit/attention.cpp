@@ -6,8 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "common/codec/isa.h"
-#include "common/models/instruction_sets.h"
+#include "common/models/own_kernels.h"
 #include "common/models/vit/attention_avx512.h"
 
 namespace vitrine {
@@ -35,18 +34,10 @@ at::Tensor two_products(const at::Tensor& q, const at::Tensor& k, const at::Tens
 }
 
 #if defined(__x86_64__)
-// What a track records of the processor decides, not what it could do.
-bool has_avx512() {
-  static const bool has = at::get_cpu_capability() == "AVX512" && best_isa() == Isa::kAvx512;
-  return has;
-}
-
 bool has_kernel(const at::Tensor& q) {
-  if (!has_avx512() || q.size(2) < kLeastAttentionTokens) return false;
-  if (q.scalar_type() == at::kFloat) return true;
-  // LibTorch's products use AMX.
-  static const bool has_bf16 = cpu_has("avx512_bf16") && !cpu_has("amx_bf16");
-  return q.scalar_type() == at::kBFloat16 && has_bf16 && q.size(3) % 2 == 0;
+  if (q.size(2) < kLeastAttentionTokens) return false;
+  if (q.scalar_type() == at::kFloat) return has_avx512_kernels();
+  return q.scalar_type() == at::kBFloat16 && has_bf16_kernels() && q.size(3) % 2 == 0;
 }
 
 void run_kernel(const AttentionHead<float>& head, float* scratch) {

@@ -30,6 +30,26 @@ inline __m512 multiply_add(float a, __m512 b, __m512 sum) {
   return _mm512_fmadd_ps(_mm512_set1_ps(a), b, sum);
 }
 
+inline __m512 offset_of(__m512 largest) {
+  return largest;
+}
+
+// To 2 units in the last place; below -104 as at -104. A NaN stays one. Polynomial: Cephes' expf.
+inline __m512 exponential(__m512 x, __m512 largest) {
+  x = _mm512_max_ps(_mm512_set1_ps(-104.0f), _mm512_sub_ps(x, largest));
+  const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), _MM_FROUND_TO_NEAREST_INT);
+  __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
+  r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
+  __m512 p = _mm512_set1_ps(1.9875691500e-4f);
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
+  p = _mm512_fmadd_ps(p, _mm512_mul_ps(r, r), _mm512_add_ps(r, _mm512_set1_ps(1.0f)));
+  return _mm512_scalef_ps(p, n);
+}
+
 inline void store_weights(__m512 x, __mmask16 /*mask*/, float* row, std::ptrdiff_t at) {
   _mm512_storeu_ps(row + at, x);
 }

@@ -35,6 +35,26 @@ inline __m256i rounded(__m512 x) {
   return (__m256i)_mm512_cvtneps_pbh(x);
 }
 
+constexpr float kLog2E = 1.44269504f;
+
+inline __m512 offset_of(__m512 largest) {
+  return _mm512_mul_ps(largest, _mm512_set1_ps(kLog2E));
+}
+
+// To 5e-5 of its value, a fortieth of what rounding to BF16 adds: powers of two, Taylor's polynomial in [-1/2, 1/2]. A
+// NaN stays one.
+inline __m512 exponential(__m512 x, __m512 offset) {
+  x = _mm512_max_ps(_mm512_set1_ps(-150.0f), _mm512_fmsub_ps(x, _mm512_set1_ps(kLog2E), offset));
+  const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT);
+  const __m512 f = _mm512_sub_ps(x, n);
+  __m512 p = _mm512_set1_ps(0.00961813f);
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.05550411f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.24022651f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.69314718f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
+  return _mm512_scalef_ps(p, n);
+}
+
 // In place: a row's weights take the first half of its scores. Zero behind the last token, which may share its word.
 inline void store_weights(__m512 x, __mmask16 mask, float* row, std::ptrdiff_t at) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(reinterpret_cast<char*>(row) + 2 * at),

@@ -10,6 +10,7 @@
 
 #include "common/models/autocast.h"
 #include "common/models/vit/attention.h"
+#include "common/models/vit/residual.h"
 #include "common/models/vit/rollout.h"
 
 namespace vitrine {
@@ -188,8 +189,9 @@ VitBlockImpl::VitBlockImpl(const VitStructure& s, bool random) {
 
 at::Tensor VitBlockImpl::forward(const at::Tensor& x, const VitPositionTables& tables, const AttentionTap& tap) const {
   if (frozen_) {
-    x.add_(attn_->forward(norm1_->forward(x), tables, tap));
-    return x.add_(mlp_->forward(norm2_->forward(x)));
+    const at::Tensor mixed = attn_->forward(add_and_normalise(x, {}, *norm1_, product_type_), tables, tap);
+    add_branch(x, mlp_->forward(add_and_normalise(x, mixed, *norm2_, product_type_)));
+    return x;
   }
   const auto scaled = [](const at::Tensor& branch, const at::Tensor& scale) {
     return scale.defined() ? branch * scale : branch;
@@ -203,6 +205,7 @@ void VitBlockImpl::freeze(at::ScalarType type, const VitPositionTables& tables) 
   mlp_->freeze(type, scale2_);
   scale1_ = scale2_ = at::Tensor();
   frozen_ = true;
+  product_type_ = type;
 }
 
 }  // namespace vitrine

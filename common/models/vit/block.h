@@ -93,6 +93,7 @@ class VitBlockImpl : public torch::nn::Module {
   VitMlpLayers mlp_{nullptr};
   at::Tensor scale1_, scale2_;  ///< LayerScale, [dim]; undefined without
   bool frozen_ = false;
+  at::ScalarType product_type_ = at::kFloat;  ///< of the frozen products
 };
 
 }  // namespace vitrine
