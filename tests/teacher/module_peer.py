@@ -196,6 +196,9 @@ def check_compiled(folder, vit):
     data = package.read_bytes()
     with zipfile.ZipFile(package) as archive:
         library = next(entry for entry in archive.infolist() if entry.filename.endswith(".so"))
+        compiled_as = [json.loads(archive.read(name)) for name in archive.namelist() if name.endswith("_metadata.json")]
+    if torch.backends.cpu.get_cpu_capability() != "DEFAULT":
+        assert all("INVALID" not in metadata["AOTI_CPU_ISA"] for metadata in compiled_as), f"the code is scalar: {compiled_as}"
     middle = library.header_offset + library.file_size // 2
     (folder / "cut.pt2").write_bytes(data[:len(data) // 2])
     (folder / "flipped.pt2").write_bytes(data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1:])

@@ -174,6 +174,7 @@ def save_package(path, teacher, example, card):
     settings = {"freezing": card["device"] == "cpu",  # weights are cast and packed at compile time
                 "cpp.threads": 1,  # many forwards run side by side
                 "aot_inductor.link_libtorch": False,  # it would bring LibTorch's CUDA half to a CPU's process
+                "cpp.vec_isa_ok": True,  # without LibTorch torch's trial of vector instructions fails, and the code would be scalar
                 "aot_inductor.precompile_headers": False}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
@@ -205,7 +206,7 @@ def main():
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="fp32")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--micro-batch", type=int, default=16)
-    parser.add_argument("--format", choices=list(SAVE), default="torchscript", help="pt2: compiled for this processor (default: torchscript)")
+    parser.add_argument("--format", choices=list(SAVE), default="torchscript", help="pt2: compiled for this processor")
     parser.add_argument("--seed", type=int, default=0, help="of random weights")
     args = parser.parse_args()
     if not os.path.isdir(os.path.dirname(args.output) or "."):
