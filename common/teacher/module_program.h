@@ -26,7 +26,8 @@ class ModuleProgram {
 
 /// These execute code from the file. `card`: the file's own, already checked. Throw Error if it cannot be loaded.
 std::unique_ptr<ModuleProgram> load_torchscript(const std::string& file, const ModuleCard& card, c10::Device device);
-/// The package is unpacked by LibTorch into a directory /tmp/XXXXXX, which the program removes with itself.
+/// LibTorch unpacks the package into a directory /tmp/XXXXXX, which is removed with the program. If LibTorch cannot
+/// load the library in it, it leaves the directory behind.
 std::unique_ptr<ModuleProgram> load_package(const std::string& file, const ModuleCard& card, c10::Device device);
 
 inline ComputeAdvice loading_module(const std::string& file) {
