@@ -10,44 +10,18 @@
 #include <string>
 #include <vector>
 
+#include "common/teacher/module_card.h"
+#include "common/teacher/module_program.h"
 #include "common/teacher/network.h"
 
 namespace vitrine {
 
-/// What an exported module says of itself, in the extra file "vitrine.json" of its archive.
-///
-///  {"version": 1, "name", "precision", "device", "micro_batch", "image_size", "classes", "embedding",
-///   "blocks": [{"features": [C, H, W] or null, "attention": [heads, H, W] or null}, ...],
-///   "outputs": ["logits", "embedding", "features.0", "attention.0", ...],
-///   "mean", "std", "crop_pct", "interpolation", "license"}
-///
-/// and perhaps "crop_mode" and "class_names", which older ones lack.
-struct ModuleCard {
-  std::string name;
-  std::string precision;          ///< arithmetic that is part of the exported code
-  std::string device;             ///< "cpu" or "cuda": the kind it was exported for
-  std::uint32_t micro_batch = 0;  ///< views per forward; part of the exported code
-  NetworkShape shape;
-  std::vector<std::string> outputs;  ///< in the order in which the module returns them
-  std::vector<double> mean, stddev;
-  double crop_pct = 1;
-  std::string crop_mode;  ///< timm's word; empty: not said
-  std::string interpolation, license;
-  std::vector<std::string> class_names;  ///< one per class, or none
-
-  /// Throws Error (kCorrupt, kNewer), beginning with `where`.
-  static ModuleCard parse(const std::string& json, const std::string& where);
-};
-
-/// The loaded archive; hides torch/script.h.
-class ModuleProgram;
-
 class ModuleNetwork : public TeacherNetwork {
  public:
-  /// Loads a TorchScript archive. Throws Error for another file, one that lacks the card, and one that was exported for
-  /// another kind of device. **Executes code from the file**: the caller must have the user's consent.
+  /// Loads a module of either format. Throws Error, before anything in it runs, as ModuleFile::read and for a module of
+  /// another kind of device or processor; and if it cannot be loaded. **Executes code from the file**: the caller must
+  /// have the user's consent.
   ModuleNetwork(const std::filesystem::path& file, c10::Device device);
-  ~ModuleNetwork() override;
 
   const ModuleCard& card() const { return card_; }
   const NetworkShape& shape() const override { return card_.shape; }

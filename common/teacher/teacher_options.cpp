@@ -46,7 +46,8 @@ void TeacherOptions::fields(Fields& f) {
   f.text("weights", weights,
          "the teacher's weights: a file (.safetensors, .pth, .bin, .npz) or a directory with one and its config.json");
   f.text("module", module,
-         "instead of weights: a module made by tools/scripts/export_teacher.py (needs --allow module)");
+         "instead of weights: a module made by tools/scripts/export_teacher.py, TorchScript or .pt2 (needs --allow "
+         "module)");
   f.text(
       "zero_shot", zero_shot,
       "class text embeddings (tools/scripts/zero_shot_head.py), which make logits of a CLIP's or SigLIP's image tower; "

@@ -73,6 +73,8 @@ TEST_CASE("files of other formats are called by their name, with the next step")
               "is a PyTorch checkpoint (torch.save)", "safetensors.torch.save_file");
   check_named("PK\3\4\0\0\b\b\0\0\0\0"s + "m/code/x.py m/constants.pkl m/data.pkl" + std::string(100, '\0'),
               "is a TorchScript module", "state_dict()");
+  check_named("PK\3\4\0\0\b\b\0\0\0\0"s + "m/data/aotinductor/model/a.so m/archive_format" + std::string(100, '\0'),
+              "is a model of torch.export (.pt2)", "made from");
   check_named("PK\3\4\24\0\0\0"s + "model.weights.h5" + std::string(100, '\0'), "is a Keras model", "made from");
   check_named("PK\3\4\24\0\0\0"s + "a.txt" + std::string(100, '\0'), "is a zip archive", "unpack it");
   check_named("\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19."s, "is a PyTorch checkpoint in the old format", "torch.load");

@@ -1,11 +1,13 @@
 """Teachers that Vitrine does not build itself: holds the maps of small Hiera, Swin, hybrid and XCiT models against timm's; exports timm's
-ConvNeXt and a ViT, extracts a cache from each, and holds the cached values against the model in PyTorch on the same pictures."""
+ConvNeXt and a ViT, extracts a cache from each, and holds the cached values against the model in PyTorch on the same pictures. The ViT
+also as a package that AOTInductor compiled."""
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+import zipfile
 
 import numpy as np
 import timm
@@ -142,6 +144,98 @@ def random_weights(name, path, **options):
     return model
 
 
+def rewritten(source, target, edit):
+    """A copy of an archive whose entries are what `edit` makes of name and bytes; None: left out."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            data = edit(name, old.read(name))
+            if data is not None:
+                new.writestr(name, data)
+    return target
+
+
+def with_card(source, target, change):
+    return rewritten(source, target, lambda name, data: json.dumps(change(json.loads(data))) if name.endswith("vitrine.json") else data)
+
+
+def check_compiled(folder, vit):
+    stem = f"packed{os.getpid()}"
+    package = folder / f"{stem}.pt2"
+    export("test_vit", package, folder / "vit.safetensors", "--precision", "bf16", "--format", "pt2", "--blocks", 5)
+    taps = "features = [-1]\nattention = [-1]"
+    settings = ["--set", "teacher.precision=bf16", "--set", "passes=6", "--set", "plan.shard_groups=1"]
+    path = config(folder, package, "compiled", taps)
+    code, out = run(BIN / "vitrine-extract", path, *settings)
+    assert code == 2 and "--allow module" in out, (code, out)
+    code, out = run(BIN / "vitrine-extract", path, "--allow", "module", *settings, "--set", "workers=1")
+    assert code == 0 and f"running the code in {package}" in out, (code, out)
+
+    # The casts are in the package, its head in FP32, and the card's normalisation is applied.
+    cache, images = folder / "compiled", folder / "images"
+    batch = VitrineDataset(str(cache), str(images), ["logits", "embedding", "features.5", "attention.5"])[0]
+    model_config = timm.data.resolve_model_data_config(timm.create_model("test_vit"))
+    with torch.no_grad():
+        head = vit.head(batch.targets["embedding"])
+        logits = vit(batch.normalised(model_config["mean"], model_config["std"]))
+    assert (head - batch.targets["logits"]).abs().max() <= 1e-5 * head.abs().max(), "the head is not in FP32"
+    error = (logits - batch.targets["logits"]).abs().max() / logits.abs().max()
+    assert 1e-5 < error < 0.1, f"{error} is not the error of BF16"
+    assert batch.targets["attention.5"].shape[1:] == (2, 4, 4), batch.targets["attention.5"].shape
+
+    # Workers call the package side by side, with the same bytes as one.
+    code, out = run(BIN / "vitrine-extract", config(folder, package, "parallel", taps), "--allow", "module", *settings, "--set", "workers=4")
+    assert code == 0, out
+    shards = sorted(file.relative_to(cache) for file in cache.rglob("*.h5"))
+    assert len(shards) >= 6 * 4, shards
+    for shard in shards:
+        assert (cache / shard).read_bytes() == (folder / "parallel" / shard).read_bytes(), f"{shard} depends on the number of workers"
+    code, out = run(BIN / "vitrine-cache", "verify", cache, "--images", images, "--deep", 8, "--weights", package, "--allow", "module")
+    assert code == 0, out
+
+    # What cannot run here is refused before it is loaded, and so is what is damaged.
+    data = package.read_bytes()
+    with zipfile.ZipFile(package) as archive:
+        library = next(entry for entry in archive.infolist() if entry.filename.endswith(".so"))
+        compiled_as = [json.loads(archive.read(name)) for name in archive.namelist() if name.endswith("_metadata.json")]
+    if torch.backends.cpu.get_cpu_capability() != "DEFAULT":
+        assert all("INVALID" not in metadata["AOTI_CPU_ISA"] for metadata in compiled_as), f"the code is scalar: {compiled_as}"
+    middle = library.header_offset + library.file_size // 2
+    (folder / "cut.pt2").write_bytes(data[:len(data) // 2])
+    (folder / "flipped.pt2").write_bytes(data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1:])
+    with zipfile.ZipFile(folder / "other.pt2", "w") as archive:
+        archive.writestr("a/b", "no package")
+
+    def processor(**changes):
+        return lambda card: card | {"compiled_for": card["compiled_for"] | changes}
+
+    for name, change in [("gpu", lambda card: card | {"device": "cuda"}), ("machine", processor(machine="s390x")),
+                         ("level", processor(capability="AVX1024")), ("sets", processor(instruction_sets=["avx2", "avx1024_bf16"])),
+                         ("silent", lambda card: {key: value for key, value in card.items() if key != "compiled_for"})]:
+        with_card(package, folder / f"{name}.pt2", change)
+    rewritten(package, folder / "bare.pt2", lambda name, data: None if name.endswith("vitrine.json") else data)
+    rewritten(package, folder / "empty.pt2", lambda name, data: None if name.endswith(".so") else data)
+    for name, wanted, sentence in [("gpu", 2, "was exported for cuda, but teacher.device is cpu"),
+                                   ("machine", 2, "was compiled for s390x, but this processor is"),
+                                   ("level", 2, "was compiled for AVX1024, but this processor has"),
+                                   ("sets", 2, "avx1024_bf16, which this one lacks"),
+                                   ("silent", 4, "does not say which processor it was compiled for"),
+                                   ("bare", 2, "is a package of PyTorch (.pt2) without the card"),
+                                   ("empty", 2, "is a compiled package without a compiled model"),
+                                   ("cut", 4, "is cut short"), ("flipped", 4, "checksum"), ("other", 2, "is a zip archive")]:
+        code, out = run(BIN / "vitrine-extract", config(folder, folder / f"{name}.pt2", "refused", ""), "--allow", "module", "--set",
+                        "teacher.precision=bf16")
+        assert code == wanted and sentence in out, (name, code, out)
+    left = list(pathlib.Path("/tmp").glob(f"??????/{stem}*"))
+    assert not left, f"unpacked packages are left: {left}"
+
+    before = package.read_bytes()
+    code, out = run("env", "CXX=/no/compiler", sys.executable, SOURCE / "tools/scripts/export_teacher.py", "test_vit", "-o", package,
+                    "--size", SIZE, "--micro-batch", BATCH, "--format", "pt2")
+    assert code == 2 and "export_teacher: the model cannot be compiled" in out and "Traceback" not in out, (code, out)
+    assert package.read_bytes() == before and not list(folder.glob("tmp*"))
+    print(f"{stem}.pt2: compiled, the same with 1 worker and 4")
+
+
 def main():
     check_maps()
     with tempfile.TemporaryDirectory() as name:
@@ -200,6 +294,8 @@ def main():
         with torch.no_grad():
             head = vit.head(batch.targets["embedding"])
         assert (head - batch.targets["logits"]).abs().max() <= 1e-5 * head.abs().max(), "the head is not in FP32"
+
+        check_compiled(folder, vit)
 
         # What a card says of clean crops and its class names are the teacher's; a card without them is of an older script.
         extra = {"vitrine.json": ""}

@@ -2,20 +2,26 @@
 """Exports a timm model as a teacher for vitrine-extract (teacher.module), for architectures that Vitrine does not build itself.
 
     export_teacher.py NAME -o FILE [--weights FILE] [--classes K] [--size S] [--blocks N ...] [--precision fp32|bf16|fp16]
-                      [--device cpu|cuda] [--micro-batch N]
+                      [--device cpu|cuda] [--micro-batch N] [--format torchscript|pt2]
 
-FILE is a TorchScript archive. The module returns the logits, the pooled embedding, the map of each block (or stage) and, for blocks with
-softmax attention and a class token, the class token's row of it. A forward always takes --micro-batch views: set teacher.micro_batch
-to it. Without --weights the weights are random.
+FILE is a TorchScript archive, which runs on any processor, or with --format pt2 a package compiled by AOTInductor. Compiling takes a C++
+compiler and from half a minute to several; the package runs on processors that have this one's instruction sets. The module returns the
+logits, the pooled embedding, the map of each block (or stage) and, for blocks with softmax attention and a class token, the class token's
+row of it. A forward always takes --micro-batch views: set teacher.micro_batch to it. Without --weights the weights are random.
 """
 import argparse
 import contextlib
+import ctypes
 import functools
 import json
+import logging
 import os
+import platform
+import re
 import sys
 import tempfile
 import warnings
+import zipfile
 
 import timm
 import torch
@@ -26,14 +32,14 @@ def fail(*words):
     sys.exit(2)
 
 
-def attempt(what, action):
+def attempt(what, action, remedy="choose another model or --size"):
     """What `action` returns, or the end of the program with one sentence."""
     try:
         with torch.no_grad():
             return action()
     except (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        fail(f"{what}: {lines[0].rstrip('.')}; choose another model or --size")
+        fail(f"{what}: {lines[0].rstrip('.')}; {remedy}")
 
 
 def feature_names(model, example):
@@ -90,11 +96,13 @@ class Teacher(torch.nn.Module):
         out = {"embedding": self.model.forward_head(features, pre_logits=True).float()}
         if self.model.num_classes > 0:
             out["logits"] = self.model.forward_head(features).float()
-        for number, value in sorted(self.maps.items()):
+        maps, matrices = self.maps, self.matrices
+        self.maps, self.matrices = {}, {}  # torch.export forbids that a forward leaves tensors behind
+        for number, value in sorted(maps.items()):
             if value.dim() != 4:
                 raise ValueError(f"block {number} returns {value.dim()} dimensions, and timm does not say how they lie in the picture")
             out[f"features.{number}"] = value.float().contiguous()
-            matrix, height, width = self.matrices.get(number), value.shape[2], value.shape[3]
+            matrix, height, width = matrices.get(number), value.shape[2], value.shape[3]
             if matrix is not None and matrix.dim() == 4 and matrix.shape[2] == matrix.shape[3] == self.prefix + height * width:
                 row = matrix[:, :, 0, self.prefix:].float()
                 out[f"attention.{number}"] = row.reshape(row.shape[0], row.shape[1], height, width).contiguous()
@@ -139,11 +147,52 @@ def card_of(args, model, teacher, example, config):
             "license": (model.pretrained_cfg or {}).get("license") or ""}
 
 
-def save(path, teacher, example, card):
+def processor():
+    """What compiled code may use of this processor; the program that loads it compares. Instruction sets by the names in /proc/cpuinfo."""
+    words = []
+    with open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith(("flags", "Features")):
+                words = line.partition(":")[2].split()
+                break
+    compilers = re.compile("s?sse|avx|fma|f16c|bmi|abm|movbe|popcnt|amx|gfni|asimd|sve|bf16|i8mm")  # those that compilers use unasked
+    return {"machine": platform.machine(), "capability": torch.backends.cpu.get_cpu_capability(),
+            "instruction_sets": [word for word in words if compilers.match(word)]}
+
+
+def save_torchscript(path, teacher, example, card):
     warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # sizes are fixed, and the result is held against the model
     traced = attempt("the model cannot be exported", lambda: torch.jit.trace(teacher, example, strict=False, check_trace=False))
     torch.jit.save(traced, path, _extra_files={"vitrine.json": json.dumps(card)})
     return torch.jit.load(path)
+
+
+def save_package(path, teacher, example, card):
+    warnings.filterwarnings("ignore")  # as above
+    torch._logging.set_logs(all=logging.ERROR)
+    package = path + ".pt2"  # torch insists on that name
+    settings = {"freezing": card["device"] == "cpu",  # weights are cast and packed at compile time
+                "cpp.threads": 1,  # many forwards run side by side
+                "aot_inductor.link_libtorch": False,  # it would bring LibTorch's CUDA half to a CPU's process
+                "cpp.vec_isa_ok": True,  # without LibTorch torch's trial of vector instructions fails, and the code would be scalar
+                "aot_inductor.precompile_headers": False}
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        remedy = "choose another model or --format torchscript"
+        program = attempt("the model cannot be exported", lambda: torch.export.export(teacher, (example,), strict=False), remedy)
+        attempt("the model cannot be compiled",
+                lambda: torch._inductor.aoti_compile_and_package(program, package_path=package, inductor_configs=settings), remedy)
+    with zipfile.ZipFile(package, "a") as archive:
+        root = archive.namelist()[0].partition("/")[0]
+        archive.writestr(f"{root}/extra/vitrine.json", json.dumps(card | {"compiled_for": processor()}))
+    for name in ("libtorch_cpu.so", "libtorch_cuda.so")[:1 if card["device"] == "cpu" else 2]:  # which the package does not name
+        ctypes.CDLL(os.path.join(os.path.dirname(torch.__file__), "lib", name), mode=ctypes.RTLD_GLOBAL)
+    loaded = attempt("the compiled model cannot be loaded", lambda: torch._inductor.aoti_load_package(package), remedy)
+    os.replace(package, path)
+    return loaded
+
+
+SAVE = {"torchscript": save_torchscript, "pt2": save_package}
 
 
 def main():
@@ -157,6 +206,7 @@ def main():
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="fp32")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--micro-batch", type=int, default=16)
+    parser.add_argument("--format", choices=list(SAVE), default="torchscript", help="pt2: compiled for this processor")
     parser.add_argument("--seed", type=int, default=0, help="of random weights")
     args = parser.parse_args()
     if not os.path.isdir(os.path.dirname(args.output) or "."):
@@ -183,7 +233,7 @@ def main():
     folder, name = os.path.split(args.output)
     with tempfile.TemporaryDirectory(dir=folder or ".") as place:  # in its own when it is known to be right
         part = os.path.join(place, name)
-        loaded = save(part, teacher, example, card)
+        loaded = SAVE[args.format](part, teacher, example, card)
         with torch.no_grad():
             expected, found = teacher(other), loaded(other)
         differences = [((expected[key] - found[key]).abs().max() / expected[key].abs().max().clamp_min(1e-6)).item() for key in expected]

@@ -39,6 +39,7 @@ ForeignFormat zip_archive(std::string_view whole) {
   };
   if (names("constants.pkl") && names("/code/"))
     return {"is a TorchScript module", "save its state_dict() with safetensors.torch.save_file"};
+  if (names("/archive_format")) return {"is a model of torch.export (.pt2)", kOtherRuntime};
   if (names("/data.pkl")) return {"is a PyTorch checkpoint (torch.save), not a safetensors file", kFromTorch};
   if (names(".weights.h5")) return {"is a Keras model", kOtherRuntime};
   if (names(".npy")) return {"is a NumPy archive (.npz)", "save its arrays with safetensors.numpy.save_file"};

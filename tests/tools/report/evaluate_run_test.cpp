@@ -85,7 +85,7 @@ TEST_CASE_FIXTURE(EvaluationFixture,
   const auto& entries = evaluation.index().images;
   const auto number =
       static_cast<std::uint32_t>(std::ranges::find(entries, all[0].id, &ImageEntry::id) - entries.begin());
-  const Evaluation::Crops crops = evaluation.crops(std::array{number}, 32, options.crop_pct);
+  const Evaluation::Crops crops = evaluation.crops(std::array{number}, 32, {options.crop_pct});
   const Image picture = small_picture(crops.pictures[0], 1000);
   CHECK(all[0].picture == data_uri(picture, 82));
   ModelOptions model = options.model;
@@ -115,7 +115,7 @@ TEST_CASE_FIXTURE(EvaluationFixture, "attention is the last block's mean over he
   vit->eval();
   const at::NoGradGuard no_grad;
   for (std::size_t i = 0; i < some.size(); ++i) {
-    const Evaluation::Crops crops = evaluation.crops(std::array{some[i]}, 32, 0.9);
+    const Evaluation::Crops crops = evaluation.crops(std::array{some[i]}, 32, {0.9});
     const at::Tensor x = normalise_pictures(crops.pictures, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f});
     at::Tensor map = vit->forward(x, {{}, {1}}).attentions[0][0].mean(0);
     map = (map / map.max()).contiguous();

@@ -31,11 +31,10 @@
 #include "common/image/hold_out.h"
 #include "common/image/scan.h"
 #include "common/image/scan_report.h"
-#include "common/models/device.h"
 #include "common/models/weights/weights.h"
 #include "common/teacher/class_meeting.h"
 #include "common/teacher/clean_crops.h"
-#include "common/teacher/module_network.h"
+#include "common/teacher/module_card.h"
 #include "common/teacher/teacher.h"
 #include "common/teacher/teacher_check.h"
 #include "extract/evaluate.h"
@@ -300,9 +299,9 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   teacher_options.allow_module = request.allow_module;
   teacher_options.device = request.device;
   if (request.allow_module) {
-    const ModuleNetwork module(request.teacher, select_device(request.device));
-    found.teacher_precision = module.card().precision;
-    facts.module_batch = teacher_options.micro_batch = module.card().micro_batch;
+    const ModuleCard card = ModuleFile::read(request.teacher).card;
+    found.teacher_precision = card.precision;
+    facts.module_batch = teacher_options.micro_batch = card.micro_batch;
   } else {
     found.teacher_precision = faster_precision(teacher_options);
   }
