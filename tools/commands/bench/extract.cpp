@@ -224,7 +224,10 @@ void add_peer(const StageTimes& ours, const nlohmann::json& peer, std::vector<Re
   add("decode, crop, mix", ours.decode, "torchvision", of("decode"));
   add("forward with targets", ours.forward, "timm, autocast", of("forward"));
   add("encode and write", ours.encode + ours.write, "fp16 arrays", of("write"));
-  add("all but the forward", ours.all_but_forward(), "peer", of("decode") + of("write"), "<= 60 %");
+  add("encode and write", ours.encode + ours.write, "int8, Zstandard", of("compress"));
+  add("all but the forward", ours.all_but_forward(), "peer, fp16 arrays", of("decode") + of("write"));
+  if (of("compress") > 0)
+    add("all but the forward", ours.all_but_forward(), "peer, compressed", of("decode") + of("compress"), "<= 60 %");
   add("whole", ours.whole, "peer", of("whole"));
   const auto add_forward = [&](const std::string& name, double other, const std::string& bar = "") {
     if (other > 0)

@@ -6,7 +6,8 @@
 torchvision decodes, crops, flips and mixes VIEWS views of the pictures below IMAGES; timm's ARCH with random weights gives
 logits, the last block's tokens and its class token's attention, in BF16; all are written as float16 to OUT. Prints JSON:
 milliseconds of CPU time of the process per view, the best of the rounds, of each stage alone and of the whole with eager timm
-("decode", "forward", "write", "whole"), and of the bare forward, without taps, in each way: "eager" (the better of autocast
+("decode", "forward", "write", "whole"), of writing them compressed instead ("compress": int8 features with a scale per view and
+channel, uint8 attention, float16 logits, byte shuffle and Zstandard level 3 in HDF5; where h5py and hdf5plugin are installed), and of the bare forward, without taps, in each way: "eager" (the better of autocast
 and BF16 weights), "compiled" (inductor, frozen, the better of both; not with --quick), "openvino" (BF16; where it is
 installed), and the same in FP32, for processors that multiply FP32 faster ("eager_fp32", "compiled_fp32", "openvino_fp32").
 """
@@ -25,6 +26,7 @@ import torch.nn.functional as F
 import torchvision
 from torchvision.transforms import v2
 
+CHUNK = 64  # views of a compressed chunk
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 MEAN, STD = torch.tensor([0.5, 0.5, 0.5]).view(3, 1, 1), torch.tensor([0.5, 0.5, 0.5]).view(3, 1, 1)
 
@@ -149,11 +151,28 @@ def main():
             for name in outputs[0]:
                 np.save(a.out / f"{name}.npy", torch.cat([part[name] for part in outputs]).half().numpy())
 
+        def compress(outputs):
+            joined = {name: torch.cat([part[name] for part in outputs]) for name in outputs[0]}
+            scale = joined["features"].abs().amax((2, 3), keepdim=True).clamp_min(1e-12) / 127
+            arrays = {"logits": joined["logits"].half(), "scale": scale,
+                      "features": (joined["features"] / scale).round().to(torch.int8),
+                      "attention": (joined["attention"] * 255).round().to(torch.uint8)}
+            with h5py.File(a.out / "compressed.h5", "w") as file:
+                for name, values in arrays.items():
+                    chunk = (min(CHUNK, len(values)), *values.shape[1:])
+                    file.create_dataset(name, data=values.numpy(), chunks=chunk, shuffle=True, **hdf5plugin.Zstd(clevel=3))
+
         parts = [decode(first, a.batch) for first in batches]
         outputs = [forward(part) for part in parts]
         stages = {"decode": lambda: [decode(first, a.batch) for first in batches],
                   "forward": lambda: [forward(part) for part in parts], "write": lambda: write(outputs),
                   "whole": lambda: write([forward(decode(first, a.batch)) for first in batches])}
+        try:
+            import h5py
+            import hdf5plugin
+            stages["compress"] = lambda: compress(outputs)
+        except ImportError:
+            pass
         for name, work in stages.items():
             out[name] = best(work, max(1, a.rounds // 2), a.views)
     sys.stdout.write(json.dumps(out) + "\n")
