@@ -37,7 +37,10 @@ TeacherClasses classes_of(const ExtractOptions& options, const Teacher& teacher,
     return classes_of_files(options, classes, index);
   if (classes == 0) return out;
   out.meeting = meet_classes(teacher.class_names(), index.classes);
-  if (!options.taps.logits && out.meeting == ClassMeeting::kStrange) return out;
+  const bool mapped =
+      out.meeting != ClassMeeting::kStrange &&
+      (out.meeting != ClassMeeting::kByName || ambiguous_folder(teacher.class_names(), index.classes).empty());
+  if (!options.taps.logits && !mapped) return out;
   out.map = map_by_name(teacher.class_names(), index.classes, options.images, "");
   set_names(out, teacher.class_names(), out.meeting);
   if (out.map) {
