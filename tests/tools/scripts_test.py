@@ -259,6 +259,35 @@ def test_peers_on_gpu():
                    "openvino": "unavailable: OpenVINO does not run on an NVIDIA GPU"}, said)
 
 
+def test_memory_of_peer():
+    """On a GPU the peer begins CUDA before it resets the allocator's figures, which fails without an allocator."""
+    path = TOOLS / "commands/bench/peers/inference_peer.py"
+    spec = importlib.util.spec_from_file_location("inference_peer", path)
+    peer, calls = importlib.util.module_from_spec(spec), []
+
+    class Done(Exception):
+        pass
+
+    def reset(device):
+        check(calls == ["init"], calls)
+        calls.append("reset")
+
+    def end(threads):
+        raise Done
+    switch = types.SimpleNamespace
+    torch = switch(__version__="2.0", device=lambda name: switch(type=name.split(":")[0]), set_num_threads=end,
+                   backends=switch(cudnn=switch(), cuda=switch(matmul=switch())),
+                   cuda=switch(is_available=lambda: True, init=lambda: calls.append("init"), reset_peak_memory_stats=reset,
+                               memory_allocated=lambda device: 0))
+    with unittest.mock.patch.dict(sys.modules, torch=torch):
+        spec.loader.exec_module(peer)
+        try:
+            peer.TorchNetwork({"device": "cuda:0", "threads": 1}, False)
+        except Done:
+            pass
+    check(calls == ["init", "reset"], calls)
+
+
 def test_zero_shot_head():
     """The rows of the class texts against plain arithmetic, with a stand-in for open_clip; faults before any text is embedded."""
     import torch
@@ -325,6 +354,7 @@ def main():
     test_zero_shot_head()
     test_table()
     test_peers_on_gpu()
+    test_memory_of_peer()
     test_encodings()
     test_int8_peer()
     for test in (test_build, test_jobs, test_packages, test_environment):
