@@ -274,6 +274,11 @@ TEST_CASE_FIXTURE(ReportFixture, "--dry-run makes the page, and writes none") {
   const std::string a = run("a", 0.5);
   CHECK(report({a, "--dry-run"}) == 0);
   CHECK_FALSE(std::filesystem::exists(root / "a/report.html"));
+  const std::string command = "'" + vitrine::testing::executable("vitrine-report") + "' '" + a + "' --dry-run";
+  CHECK(has(vitrine::testing::run(command).output, "would write " + a + "/report.html: "));
+  // The page's size depends on what the evaluation will find.
+  CHECK(vitrine::testing::run(command + " --evaluate").output ==
+        "would write " + a + "/evaluation.json\nwould write " + a + "/report.html\n");
   CHECK(has(message_of([&] { report({(root / "nowhere").string(), "--dry-run"}); }), "does not exist"));
 }
 
