@@ -215,6 +215,10 @@ TEST_CASE("distil: a teacher's own class names tell whether its logits teach, an
   CAPTURE(foreign.output);
   CHECK(foreign.exit_code == 0);
   CHECK(has(foreign.output, "my_vit"));
+  std::istringstream help(run(executable("vitrine-distil") + " --help").output);
+  std::string line;
+  for (std::string word; help >> word;) line += word + " ";
+  CHECK(has(line, "or a run of vitrine-train that trained one"));
   CHECK(has(foreign.output, "the teacher's classes have other names than the photos' folders"));
   const CommandResult strange = dry({"ant", "bee", "wasp"});
   CHECK(strange.exit_code == 0);

@@ -267,6 +267,9 @@ TEST_CASE_FIXTURE(ReportFixture, "a distilled run is compared with the same netw
   const std::string lost = notes({student, plain, better});
   CHECK(has(lost, "<strong>Warning:</strong> top-1 is 12.5 points below that of better, the same network from labels"));
   CHECK_FALSE(has(lost, "above that of plain"));
+  const std::string equal = run("equal", 0.625, network + from + "'none'\n");
+  CHECK(has(notes({student, equal}),
+            "<strong>Warning:</strong> top-1 is no better than that of equal, the same network"));
   CHECK_FALSE(has(notes({student, larger}), "labels alone"));
 }
 
