@@ -179,6 +179,20 @@ def test_environment(machine):
     check((machine.root / ".venv/thesis.tex").exists())
 
 
+def test_bundle_launcher(machine):
+    """It puts LibTorch in front of the caller's libraries, and keeps the caller's for programs of others."""
+    place = machine.root / "tools/bundle"
+    (place / "libraries.sh").write_text("#!/bin/sh\necho /torch/lib\n")
+    (place / "bin").mkdir()
+    program = place / "bin/vitrine"
+    program.write_text(f"#!{shutil.which('bash')}\necho \"$LD_LIBRARY_PATH|$VITRINE_CALLER_LD_LIBRARY_PATH\"\n")
+    program.chmod(0o755)
+    (place / "libraries.sh").chmod(0o755)
+    for before, seen in [({}, "/torch/lib|"), ({"LD_LIBRARY_PATH": "/own"}, "/torch/lib:/own|/own")]:
+        code, out, error = machine.run("bundle/vitrine", "cache", **before)
+        check((code, out) == (0, seen + "\n"), out, error)
+
+
 def test_table():
     """Student's t at 95 %, two-sided, from the usual tables."""
     sys.path.insert(0, str(TOOLS / "scripts"))
@@ -357,7 +371,7 @@ def main():
     test_memory_of_peer()
     test_encodings()
     test_int8_peer()
-    for test in (test_build, test_jobs, test_packages, test_environment):
+    for test in (test_build, test_jobs, test_packages, test_environment, test_bundle_launcher):
         with tempfile.TemporaryDirectory() as name:
             test(Machine(pathlib.Path(name)))
     if lint := shutil.which("shellcheck"):
