@@ -30,6 +30,7 @@ TrackInfo with_arithmetic_of_cache(const std::filesystem::path& cache, TrackInfo
          ", and values would differ in the last digits; continue where it was begun, or add --allow mixed: then each "
          "shard records what made it");
   track.teacher.resampled_from = recorded.teacher.resampled_from;
+  track.class_names_sha256 = recorded.class_names_sha256;
   const std::string precision = std::exchange(track.made_with, recorded.made_with).precision;
   track.made_with.precision = precision;
   return track;

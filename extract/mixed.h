@@ -11,9 +11,9 @@ namespace vitrine {
 
 /// Returns `track` (as this run would make it) with the arithmetic of the cache's track.json, if there is one:
 /// track.json does not change, and each shard's "made_with" records what made it. Also with that track.json's
-/// "resampled_from", which follows from weights and architecture, and which earlier versions did not record. Throws
-/// Error with every field that differs and both values, unless `allow_mixed`. Precision is never mixed: the comparison
-/// of whole tracks (compare.h) rejects it.
+/// "resampled_from", which follows from weights and architecture, and "class_names_sha256", which preparation compares
+/// itself; earlier versions recorded neither. Throws Error with every field that differs and both values, unless
+/// `allow_mixed`. Precision is never mixed: the comparison of whole tracks (compare.h) rejects it.
 TrackInfo with_arithmetic_of_cache(const std::filesystem::path& cache, TrackInfo track, bool allow_mixed);
 
 }  // namespace vitrine

@@ -41,7 +41,10 @@ bundle() {
 # Each writes its figures, one "key value" per line, to $RESULTS/NAME.figures.
 
 # The bundle's libraries are only for its programs: Python has others of the same names.
-in_bundle() { LD_LIBRARY_PATH="$LIBRARIES${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$@"; }
+in_bundle() {
+  local callers=${LD_LIBRARY_PATH-}
+  VITRINE_CALLER_LD_LIBRARY_PATH=$callers LD_LIBRARY_PATH="$LIBRARIES${callers:+:$callers}" "$@"
+}
 
 figure() { printf '%s %s\n' "$1" "$2" >>"$RESULTS/$STEP.figures"; }
 

@@ -9,6 +9,7 @@
 #include "common/base/utf8.h"
 #include "common/cache/container.h"
 #include "common/cache/damaged.h"
+#include "common/cache/teacher_classes.h"
 #include "common/cache/track.h"
 #include "common/codec/make_codec.h"
 #include "common/codec/topk.h"
@@ -188,6 +189,7 @@ void Cache::add_track(const std::filesystem::path& directory) {
              "remove the directory or put it into its own cache");
     if (directory_ / info.directory() != directory)
       refuse(text("belongs in ", info.directory()), "rename its directory back");
+    check_class_names(directory_, info);
     tracks_.push_back(std::move(info));
   } catch (const Error& error) {
     const std::filesystem::path below = directory.parent_path().filename() / directory.filename();

@@ -48,7 +48,8 @@ class Cache {
   /// Ascending by directory.
   const std::vector<TrackInfo>& tracks() const { return tracks_; }
   /// A track directory whose track.json is unreadable, damaged, newer, of another plan, in the wrong place, or missing
-  /// although there are shards; or a teacher's directory that cannot be listed.
+  /// although there are shards; logits that record their class names and whose classes.json is missing or has others;
+  /// or a teacher's directory that cannot be listed.
   struct BadTrack {
     std::string directory;  ///< "TEACHER.xxxxxxxx/NAME", or a teacher's
     Error error;            ///< names the file

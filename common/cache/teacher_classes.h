@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "common/cache/track.h"
+
 namespace vitrine {
 
 inline constexpr const char* kTeacherClassesFile = "classes.json";
@@ -14,7 +16,15 @@ inline constexpr const char* kTeacherClassesFile = "classes.json";
 /// `teacher`: "NAME.xxxxxxxx". In the order of its logits; empty if the cache has none, and then they are the class
 /// folders. Throws Error: kNewer for a newer version, kCorrupt for a text that is no list of names.
 std::vector<std::string> read_teacher_classes(const std::filesystem::path& cache, const std::string& teacher);
-/// Writes the file unless an earlier preparation already did; cache files are immutable.
+/// TrackInfo::class_names_sha256: of the names, each followed by a line feed.
+std::string class_names_sha256(const std::vector<std::string>& names);
+/// Throws Error that names the first class that differs, if the file is there and has other names.
+void check_teacher_classes(const std::filesystem::path& cache, const std::string& teacher,
+                           const std::vector<std::string>& names);
+/// Throws Error if the track records its class names and the file is missing or has others.
+void check_class_names(const std::filesystem::path& cache, const TrackInfo& track);
+/// Writes the file unless an earlier preparation already did; cache files are immutable. Throws as
+/// check_teacher_classes() does.
 void write_teacher_classes(const std::filesystem::path& cache, const std::string& teacher,
                            const std::vector<std::string>& names);
 

@@ -41,6 +41,7 @@ nlohmann::ordered_json json_of(const TrackInfo& track) {
   out["shape"] = track.shape;
   put_encoding(track.codec, track.compression, out);
   out["plan"] = track.plan_hash;
+  if (!track.class_names_sha256.empty()) out["class_names_sha256"] = track.class_names_sha256;
   out["made_with"] = to_json(track.made_with);
   for (const EncodingRecord& encoding : track.recoded_from) out["recoded_from"].push_back(to_json(encoding));
   if (track.calibration_views != 0) out["calibration_views"] = track.calibration_views;
@@ -62,6 +63,7 @@ TrackInfo track_of(const JsonFields& in) {
   track.shape = in.integers<std::uint32_t>("shape", "an axis of shape");
   take_encoding(in.json(), in.where(), track.codec, track.compression);
   track.plan_hash = in.words("plan");
+  if (in.has("class_names_sha256")) track.class_names_sha256 = in.words("class_names_sha256");
   track.made_with = compute_from_json(in.at("made_with"), in.where());
   if (in.has("recoded_from"))
     for (const auto& encoding : in.array("recoded_from"))
@@ -135,6 +137,10 @@ void TrackInfo::check(const std::string& where) const {
   check_teacher(teacher, where);
   if (!is_sha256(plan_hash)) refuse("the plan's hash is not SHA-256", "expected 64 hexadecimal digits");
   if (!is_kind(kind)) refuse(text("unknown kind of track \"", kind, '"'), "expected logits, features or attention");
+  if (!class_names_sha256.empty() && !is_sha256(class_names_sha256))
+    refuse("class_names_sha256 is not SHA-256", "expected 64 hexadecimal digits");
+  if (!class_names_sha256.empty() && kind != "logits")
+    refuse(text("class_names_sha256 does not fit ", kind), "expected it of logits only");
   const bool of_block = kind == "features" || kind == "attention";
   if (of_block != (block >= 0) || block < -1)
     refuse(text("block ", block, " does not fit ", kind),

@@ -31,6 +31,9 @@ struct TrackInfo {
   CodecSettings codec;
   Compression compression;
   std::string plan_hash;
+  /// Logits: of the names in the teacher's classes.json (teacher_classes.h), without which it is not known what classes
+  /// they are of. Empty: they are the class folders in their order; also in tracks that an earlier version began.
+  std::string class_names_sha256;
   ComputeRecord made_with;                   ///< of the process that began the track; each shard has its own
   std::vector<EncodingRecord> recoded_from;  ///< earlier encodings, the teacher's first
   std::uint64_t calibration_views = 0;       ///< of a recoded transform track: views used for its basis

@@ -39,6 +39,12 @@ std::string strange_folders(const std::vector<std::string>& names, const std::ve
   return strangers.size() > kShownFolders ? text(out, " and ", strangers.size() - kShownFolders, " more") : out;
 }
 
+std::string ambiguous_folder(const std::vector<std::string>& names, const std::vector<std::string>& folders) {
+  const std::multiset<std::string_view> known(names.begin(), names.end());
+  const auto found = std::ranges::find_if(folders, [&](const std::string& name) { return known.count(name) > 1; });
+  return found == folders.end() ? std::string() : *found;
+}
+
 std::optional<ClassMap> map_by_name(const std::vector<std::string>& names, const std::vector<std::string>& folders,
                                     const std::string& where, const std::string& keys) {
   switch (meet_classes(names, folders)) {

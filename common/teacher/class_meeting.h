@@ -24,6 +24,9 @@ ClassMeeting meet_classes(const std::vector<std::string>& names, const std::vect
 /// The elements of `folders` that are not in `names`, for messages: "wasp, zebra"; of many the first.
 std::string strange_folders(const std::vector<std::string>& names, const std::vector<std::string>& folders);
 
+/// The first of `folders` whose name several of `names` have, so that it cannot be mapped by name; empty: none.
+std::string ambiguous_folder(const std::vector<std::string>& names, const std::vector<std::string>& folders);
+
 /// The map for a teacher whose logits are used: of kByName, which it prints; else none, and the classes are taken in
 /// the order of the folders, which it says of kForeign where their numbers agree. Throws Error for kStrange and for a
 /// folder whose name several classes have. `where`: the folders' path, for messages; `keys`: what stands before

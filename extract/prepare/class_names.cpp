@@ -11,12 +11,19 @@
 namespace vitrine {
 namespace {
 
+void set_names(TeacherClasses& classes, std::vector<std::string> names, ClassMeeting meeting) {
+  if (meeting != ClassMeeting::kSame && meeting != ClassMeeting::kByName) return;
+  classes.known = std::move(names);
+  if (meeting == ClassMeeting::kByName) classes.names = classes.known;
+}
+
 TeacherClasses classes_of_files(const ExtractOptions& options, std::uint32_t classes, const ImageIndex& index) {
   TeacherClasses out;
   out.map = read_class_map({options.class_map, options.class_names}, classes, index.classes);
   if (!options.class_map.empty()) return out;
   std::vector<std::string> names = read_class_names(options.class_names, classes);
-  if (meet_classes(names, index.classes) == ClassMeeting::kByName) out.names = std::move(names);
+  const ClassMeeting meeting = meet_classes(names, index.classes);
+  set_names(out, std::move(names), meeting);
   return out;
 }
 
@@ -30,14 +37,17 @@ TeacherClasses classes_of(const ExtractOptions& options, const Teacher& teacher,
     return classes_of_files(options, classes, index);
   if (classes == 0) return out;
   out.meeting = meet_classes(teacher.class_names(), index.classes);
-  if (!options.taps.logits && out.meeting == ClassMeeting::kStrange) return out;
+  const bool mapped =
+      out.meeting != ClassMeeting::kStrange &&
+      (out.meeting != ClassMeeting::kByName || ambiguous_folder(teacher.class_names(), index.classes).empty());
+  if (!options.taps.logits && !mapped) return out;
   out.map = map_by_name(teacher.class_names(), index.classes, options.images, "");
+  set_names(out, teacher.class_names(), out.meeting);
   if (out.map) {
     if (options.taps.logits && options.taps.logits_encoding == "topk")
       fail(
           "taps.logits_encoding = \"topk\" keeps the largest logits only, but the teacher's classes are not the class "
           "folders in their order, and a class map needs all logits; set taps.logits_encoding = \"uniform\"");
-    out.names = teacher.class_names();
     return out;
   }
   if (classes != index.classes.size() && options.taps.logits)

@@ -18,7 +18,9 @@ namespace vitrine {
 /// logits.
 struct TeacherClasses {
   std::optional<ClassMap> map;  ///< none: in the order of the folders
-  /// The teacher's, for classes.json, where `map` is by name for every folder; else none.
+  /// The teacher's in the order of its logits, where every folder is among them; else none.
+  std::vector<std::string> known;
+  /// The same for classes.json; none where they are the folders in their order.
   std::vector<std::string> names;
   ClassMeeting meeting = ClassMeeting::kUnknown;  ///< of the names that the teacher knows, without a map of the options
 };

@@ -86,10 +86,11 @@ void write_track(const fs::path& cache, const TrackInfo& track, const FeatureBas
 
 // The tracks as they are or will be in the cache, without bases that are still to be computed; none without a teacher.
 std::vector<TrackInfo> tracks_for_cache(const fs::path& cache, const Teacher* teacher, const Plan& plan,
-                                        bool allow_mixed) {
+                                        const TeacherClasses& classes, bool allow_mixed) {
   if (teacher == nullptr) return {};
   std::vector<TrackInfo> tracks = teacher->tracks(plan);
   for (TrackInfo& track : tracks) {
+    if (track.kind == "logits" && !classes.names.empty()) track.class_names_sha256 = class_names_sha256(classes.names);
     track = with_arithmetic_of_cache(cache, track, allow_mixed);
     TrackInfo whole = track;
     if (whole.codec.encoding == Encoding::kTransform) whole.codec.basis.assign(64, '0');
@@ -102,6 +103,22 @@ std::vector<TrackInfo> tracks_for_cache(const fs::path& cache, const Teacher* te
 std::string teacher_of(const TrackInfo& track) {
   const std::string directory = track.directory();
   return directory.substr(0, directory.find('/'));
+}
+
+// Throws Error if the cache records other class names of the teacher than those that are known now, or has lost its
+// own. `tracks`: as tracks_for_cache() gives them.
+void check_names_of_cache(const fs::path& cache, const TeacherClasses& classes, const std::vector<TrackInfo>& tracks) {
+  for (const TrackInfo& track : tracks) {
+    if (!classes.known.empty()) check_teacher_classes(cache, teacher_of(track), classes.known);
+    if (track.class_names_sha256.empty()) continue;
+    if (classes.known.empty())
+      check_class_names(cache, track);
+    else if (class_names_sha256(classes.known) != track.class_names_sha256)
+      throw Error(ErrorKind::kInput, {.path = (cache / track.directory() / "track.json").string(),
+                                      .what = text("was made with other class names, and the ", kTeacherClassesFile,
+                                                   " with them is missing"),
+                                      .remedy = "use the same names; to correct them, remove the track's directory"});
+  }
 }
 
 // Whether the teacher was already checked, when one of its tracks was prepared.
@@ -145,8 +162,9 @@ Compared compare_with_cache(const ExtractOptions& options, const Teacher* teache
   check_passes(plan, options.first_pass, options.passes, parse_part(options.part == "auto" ? "1/1" : options.part).n);
   TeacherClasses classes;
   if (teacher != nullptr) classes = classes_of(options, *teacher, *images.index);
-  std::vector<TrackInfo> tracks = tracks_for_cache(cache, teacher, plan, options.allow_mixed);
+  std::vector<TrackInfo> tracks = tracks_for_cache(cache, teacher, plan, classes, options.allow_mixed);
   check_tracks_of_cache(cache, tracks, options.allow_mixed);  // again: another process may have prepared it meanwhile
+  check_names_of_cache(cache, classes, tracks);
   auto bases = known_bases(cache, plan, tracks, options.taps.calibration_views);
   WorkerChoice choice =
       choose_workers(plan, teacher == nullptr ? 0 : teacher->forward_bytes(), tracks, options.workers);

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "common/cache/container_writer.h"
+#include "common/cache/teacher_classes.h"
 #include "common/codec/make_codec.h"
 #include "tests/cache/sample.h"
 #include "tests/support/message.h"
@@ -244,6 +245,31 @@ TEST_CASE("a bad track does not prevent opening the cache, and using it gives th
     std::filesystem::remove_all(directory / (std::string(teacher) + ".aaaaaaaa/logits"));
   std::filesystem::remove_all(directory / "half.aaaaaaaa");
   CHECK(message_of([&] { Cache(directory.path()).track("logits"); }) == cache.bad_tracks()[0].error.what());
+}
+
+TEST_CASE("logits that record their class names are not read without the file of these names") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(directory.path(), plan, 1);
+  const std::vector<std::string> names{"b\xC3\xA4r", "apple", "fig", "kiwi", "plum"};
+  TrackInfo track = sample_tracks(plan)[0];
+  track.teacher.name = "named", track.class_names_sha256 = class_names_sha256(names);
+  create_track(directory.path(), track);
+  write_sample_shard(directory.path(), plan, track, 0, 0);
+  const auto opened = [&] { return message_of([&] { Cache(directory.path()).track("logits", "named"); }); };
+  CHECK(has(opened(), "named.aaaaaaaa/classes.json: is missing, and without it the classes of named.aaaaaaaa/logits"));
+  const std::filesystem::path file = directory / "named.aaaaaaaa" / kTeacherClassesFile;
+  write_teacher_classes(directory.path(), "named.aaaaaaaa", {names[1], names[0], names[2], names[3], names[4]});
+  CHECK(has(opened(), "classes.json: has other class names than named.aaaaaaaa/logits was made with; copy both"));
+  std::filesystem::remove(file);
+  write_teacher_classes(directory.path(), "named.aaaaaaaa", names);
+  CHECK(opened().empty());
+  CHECK(Cache(directory.path()).bad_tracks().empty());
+  const Cache cache(directory.path());
+  TrackReader(cache, cache.track("logits", "named")).shard_directory().open(0);
+  write_whole(file, "[");
+  CHECK(has(opened(), "classes.json"));
+  CHECK(message_of([&] { Cache(directory.path()).track("logits", "tiny"); }).empty());  // records none
 }
 
 TEST_CASE("a shard of another track is refused with the differing fields") {

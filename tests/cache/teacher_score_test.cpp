@@ -34,7 +34,14 @@ TEST_CASE("a teacher's class names are read back, and what is no list of names i
   CHECK(read_teacher_classes(root.path(), "vit.01234567").empty());
   const std::vector<std::string> names{"bee", "ant\n", "\xc3\xa9l\xc3\xa9phant"};
   write_teacher_classes(root.path(), "vit.01234567", names);
-  write_teacher_classes(root.path(), "vit.01234567", {"other"});  // the first ones stay
+  // The first ones stay, and others are refused.
+  const auto other = [&](const std::vector<std::string>& now) {
+    return message_of([&] { write_teacher_classes(root.path(), "vit.01234567", now); });
+  };
+  CHECK(has(other({"bee", "wasp", names[2]}),
+            "classes.json: names class 1 ant\n, which is now wasp; use the same names"));
+  CHECK(has(other({"bee"}), "classes.json: names 3 classes, which are now 1; "));
+  CHECK(other(names).empty());
   CHECK(read_teacher_classes(root.path(), "vit.01234567") == names);
   const auto refused = [&](const std::string& json) {
     write_whole(root.path() / "vit.01234567" / kTeacherClassesFile, json);

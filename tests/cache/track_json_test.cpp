@@ -96,6 +96,22 @@ TEST_CASE("the size of weights that were resampled is recorded, and nothing is w
   CHECK(has(message_of([&] { TrackInfo::from_json(json, "t"); }), "patch"));
 }
 
+TEST_CASE("the hash of class names is recorded of logits that have one") {
+  TrackInfo track = sample_tracks(Plan(sample_index(3), sample_options()))[0];
+  CHECK_FALSE(has(track.json(), "class_names_sha256"));
+  TrackInfo named = track;
+  named.class_names_sha256 = std::string(64, 'f');
+  CHECK(TrackInfo::from_file_text(named.file_text(), "t") == named);
+  const auto found = differences(track, named);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].key == "class_names_sha256");
+  named.class_names_sha256 = "f";
+  CHECK(has(message_of([&] { named.check("t"); }), "class_names_sha256 is not SHA-256"));
+  TrackInfo attention = full_track();
+  attention.class_names_sha256 = std::string(64, 'f');
+  CHECK(has(message_of([&] { attention.check("t"); }), "class_names_sha256 does not fit attention"));
+}
+
 TEST_CASE("a rollout is recorded, and only with the mean over all heads of an attention track") {
   TrackInfo track = full_track();
   CHECK_FALSE(has(track.json(), "rollout"));

@@ -253,6 +253,26 @@ TEST_CASE(
   REQUIRE(recorded != files.end());
   CHECK(nlohmann::json::parse(recorded->second).at("names") == order);
 
+  // Its names are part of the logits: others are refused, the loss of the file too, and the same command restores it.
+  const auto others = [&](const std::string& names) {
+    name(names);
+    return fixture.errors_of("cache", settings);
+  };
+  check_refused(others(R"(["2", "9", "11", "0"])"),
+                {"classes.json: names class 0 9, which is now 2", "the same names"});
+  check_refused(others(R"(["0", "11", "2", "9"])"), {"classes.json: names class 0 9, which is now 0"});  // the folders'
+  CHECK((fixture.files("cache") == files));
+  const std::filesystem::path lost = fixture.root / "cache" / recorded->first;
+  std::filesystem::remove(lost);
+  check_refused(others(R"(["2", "9", "11", "0"])"), {"track.json: was made with other class names", "is missing"});
+  const CommandResult read = vitrine::testing::run(vitrine::testing::executable("vitrine-cache") + " info '" +
+                                                   lost.parent_path().parent_path().string() + "'");
+  CHECK(read.exit_code == 1);
+  CHECK(has(read.output, "classes.json: is missing, and without it the classes of"));
+  name(R"(["9", "2", "11", "0"])");
+  CHECK(fixture.extract("cache", settings).exit_code == 0);
+  CHECK(read_whole(lost) == recorded->second);
+
   name(R"(["9", "2", "11", "wasp"])");
   check_refused(fixture.errors_of("other", settings), {"not among the teacher's 4 classes: 0", "class_names"});
   // Features alone do not care about classes.

@@ -77,6 +77,14 @@ TEST_CASE("a track of resampled weights that an earlier version began without re
   check_tracks_of_cache(begun.directory.path(), {now}, false);
 }
 
+TEST_CASE("logits that an earlier version began without recording their class names are continued as they are") {
+  const Begun begun(kA100);
+  TrackInfo now = begun.track;
+  now.class_names_sha256 = std::string(64, 'f');
+  CHECK(with_arithmetic_of_cache(begun.directory.path(), now, false) == begun.track);
+  check_tracks_of_cache(begun.directory.path(), {now}, false);
+}
+
 TEST_CASE("with a GPU, the CPU model is not compared") {
   // Two hosts with the same kind of GPU have equal records, which contain nothing about the host.
   const auto json = to_json(kA100);

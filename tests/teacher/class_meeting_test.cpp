@@ -25,6 +25,8 @@ TEST_CASE("names meet the folders in one of five ways") {
   CHECK(meet_classes({"ant", "bee", "cat", "dog"}, folders) == ClassMeeting::kByName);
   CHECK(meet_classes({"ant", "bee", "dog"}, folders) == ClassMeeting::kStrange);
   CHECK(meet_classes({"Formicidae", "Apis", "Felis"}, folders) == ClassMeeting::kForeign);
+  CHECK(ambiguous_folder({"crane", "crane", "ant", "dog", "dog"}, {"ant", "crane"}) == "crane");
+  CHECK(ambiguous_folder({"cat", "dog", "dog", "bee", "ant"}, folders).empty());
   CHECK(strange_folders({"ant", "dog"}, folders) == "bee, cat");
   CHECK(strange_folders({}, {"a", "b", "c", "d", "e", "f", "g"}) == "a, b, c, d, e and 2 more");
 }

@@ -2,6 +2,7 @@
 what vitrine-cache lists, and raise errors of the right kind."""
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import pathlib
@@ -103,6 +104,42 @@ def test_bad_tracks(out):
         raises(str(cache.problems[0].error), Cache(bad).track, "logits")
         run = subprocess.run([sys.executable, "-m", "vitrine_cache", "info", bad], capture_output=True, text=True)
         check(run.returncode == 1 and "few.aaaaaaaa/logits: " in run.stdout, run)
+
+
+def test_class_names(out):
+    """Logits that record their class names are refused without them, as by C++, and give their columns by name."""
+    names = ["b\u00e4r", "cherry", "apple", "fig", "plum"]
+    digest = hashlib.sha256("".join(f"{name}\n" for name in names).encode()).hexdigest()
+    with changed(out) as bad:
+        logits, classes = bad / "other.aaaaaaaa/logits", bad / "other.aaaaaaaa/classes.json"
+        cache = Cache(bad)
+        check(cache.classes == ["apple", "b\u00e4r"] and cache.track("logits", "other").class_names is None)
+        raises("has 5 classes and records no names", cache.class_columns, "logits", "other")
+        raises("has features, which has no classes", cache.class_columns, "features.3", "tiny")
+        edit_json(logits / "track.json", lambda track: track.update(class_names_sha256=digest))
+
+        def refused(words):
+            raises(words, Cache(bad).track, "logits", "other")
+            problem, = Cache(bad).problems
+            run = subprocess.run([BIN / "vitrine-cache", "info", bad, "--json"], capture_output=True, text=True)
+            theirs, = json.loads(run.stdout)["unreadable"]
+            check(theirs["what"] == str(problem.error), theirs, problem)
+        refused("classes.json: is missing, and without it the classes of other.aaaaaaaa/logits are not known")
+        about = {"format": "vitrine teacher classes", "version": 1, "names": names[::-1]}
+        for wrong, words in [(about, "has other class names than"), ({**about, "names": []}, "names is empty"),
+                             ({**about, "names": [1]}, "names = 1 is not allowed"), ({**about, "version": 2}, "use a newer vitrine")]:
+            classes.write_text(json.dumps(wrong))
+            refused(words)
+        classes.write_text(json.dumps({**about, "names": names}))
+        cache = whole(bad)
+        check(cache.track("logits", "other").class_names == names)
+        check(cache.class_columns("logits", "other") == cache.class_columns("other.aaaaaaaa/logits") == [2, 0])
+        edit_json(logits / "track.json", lambda track: track.update(class_names_sha256="x"))
+        refused("class_names_sha256 is not SHA-256")
+        edit_json(logits / "track.json", lambda track: track.pop("class_names_sha256"))
+        check(whole(bad).class_columns("logits", "other") == [2, 0])  # of an earlier version: the file counts
+        classes.write_text(json.dumps({**about, "names": ["apple", "b\u00e4r", "apple", "fig", "plum"]}))
+        raises("names 2 classes apple", whole(bad).class_columns, "logits", "other")
 
 
 def test_later_keys(out):
@@ -259,7 +296,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         out = pathlib.Path(name)
         subprocess.run([BIN / "write_cache", out], check=True)
-        for test in (test_bad_tracks, test_later_keys, test_what_is_no_shard, test_kinds, test_without_pread, test_numbers,
+        for test in (test_bad_tracks, test_class_names, test_later_keys, test_what_is_no_shard, test_kinds, test_without_pread, test_numbers,
                      test_lists, test_near_misses):
             test(out)
     print("strangers, kinds and numbers: alike")

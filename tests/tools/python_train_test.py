@@ -3,6 +3,7 @@ same cache, and timm's training utilities run over it."""
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -124,21 +125,30 @@ def test_timm(folder):
     check(any(not torch.equal(p, q) for p, q in zip(average.module.parameters(), before)))
 
 
-def test_script(folder):
+def name_classes(folder):
+    """The second cache, as if its logits were of these classes in another order: both match them by name."""
+    shutil.copytree(folder / "sure", folder / "named")
+    for path in folder.glob("named/*/logits"):
+        about = {"format": "vitrine teacher classes", "version": 1, "names": ["cat", "ant", "bee"]}
+        (path.parent / "classes.json").write_text(json.dumps(about))
+    return folder / "named"
+
+
+def test_script(folder, cache, out):
     """tools/scripts/pytorch_student.py trains both and prints both top-1, here of an easy set that both learn."""
     script = pathlib.Path(__file__).resolve().parents[2] / "tools/scripts/pytorch_student.py"
-    words = ["--cache", folder / "sure", "--images", folder / "images", "--test", folder / "images", "--out", folder / "both", "--epochs", 3,
+    words = ["--cache", cache, "--images", folder / "images", "--test", folder / "images", "--out", out, "--epochs", 3,
              "--size", 64, "--lr", LR, "--ema", 0.5, "--seed", SEED, "--vitrine-train", BIN / "vitrine-train"]
     run = subprocess.run([sys.executable, script, *map(str, words)], capture_output=True, text=True)
     check(run.returncode == 0, run.stderr)
     shares = re.fullmatch(r"top-1 after 3 epochs of KL alone: vitrine-train ([0-9.]+) %, PyTorch and timm ([0-9.]+) %\n", run.stdout)
     check(shares, run.stdout)
-    summary = json.loads((folder / "both/vitrine/summary.json").read_text())
+    summary = json.loads((out / "vitrine/summary.json").read_text())
     check(f"{100 * summary['top1']:.2f}" == shares[1], summary)
     student = torchvision.models.resnet18(num_classes=3)
-    student.load_state_dict(torch.load(folder / "both/pytorch.pth", weights_only=True))
-    ours = load_file(folder / "both/vitrine/exported/last.safetensors")
-    theirs, start = student.state_dict(), load_file(folder / "both/start.safetensors")
+    student.load_state_dict(torch.load(out / "pytorch.pth", weights_only=True))
+    ours = load_file(out / "vitrine/exported/last.safetensors")
+    theirs, start = student.state_dict(), load_file(out / "start.safetensors")
     moved = sum((ours[name] - start[name]).square().sum() for name in start if name.endswith("weight"))
     apart = sum((ours[name] - theirs[name]).square().sum() for name in start if name.endswith("weight"))
     check(moved > 0 and apart < 0.2 * moved, moved, apart)  # six steps with the same batches, optimizer, schedule and average
@@ -151,7 +161,8 @@ def main():
         extract(folder)
         test_against_vitrine_train(folder)
         test_timm(folder)
-        test_script(folder)
+        test_script(folder, folder / "sure", folder / "both")
+        test_script(folder, name_classes(folder), folder / "both_by_name")
     print("PyTorch's and timm's loops: as vitrine-train")
 
 

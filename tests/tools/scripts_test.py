@@ -179,6 +179,20 @@ def test_environment(machine):
     check((machine.root / ".venv/thesis.tex").exists())
 
 
+def test_bundle_launcher(machine):
+    """It puts LibTorch in front of the caller's libraries, and keeps the caller's for programs of others."""
+    place = machine.root / "tools/bundle"
+    (place / "libraries.sh").write_text("#!/bin/sh\necho /torch/lib\n")
+    (place / "bin").mkdir()
+    program = place / "bin/vitrine"
+    program.write_text(f"#!{shutil.which('bash')}\necho \"$LD_LIBRARY_PATH|$VITRINE_CALLER_LD_LIBRARY_PATH\"\n")
+    program.chmod(0o755)
+    (place / "libraries.sh").chmod(0o755)
+    for before, seen in [({}, "/torch/lib|"), ({"LD_LIBRARY_PATH": "/own"}, "/torch/lib:/own|/own")]:
+        code, out, error = machine.run("bundle/vitrine", "cache", **before)
+        check((code, out) == (0, seen + "\n"), out, error)
+
+
 def test_table():
     """Student's t at 95 %, two-sided, from the usual tables."""
     sys.path.insert(0, str(TOOLS / "scripts"))
@@ -259,6 +273,35 @@ def test_peers_on_gpu():
                    "openvino": "unavailable: OpenVINO does not run on an NVIDIA GPU"}, said)
 
 
+def test_memory_of_peer():
+    """On a GPU the peer begins CUDA before it resets the allocator's figures, which fails without an allocator."""
+    path = TOOLS / "commands/bench/peers/inference_peer.py"
+    spec = importlib.util.spec_from_file_location("inference_peer", path)
+    peer, calls = importlib.util.module_from_spec(spec), []
+
+    class Done(Exception):
+        pass
+
+    def reset(device):
+        check(calls == ["init"], calls)
+        calls.append("reset")
+
+    def end(threads):
+        raise Done
+    switch = types.SimpleNamespace
+    torch = switch(__version__="2.0", device=lambda name: switch(type=name.split(":")[0]), set_num_threads=end,
+                   backends=switch(cudnn=switch(), cuda=switch(matmul=switch())),
+                   cuda=switch(is_available=lambda: True, init=lambda: calls.append("init"), reset_peak_memory_stats=reset,
+                               memory_allocated=lambda device: 0))
+    with unittest.mock.patch.dict(sys.modules, torch=torch):
+        spec.loader.exec_module(peer)
+        try:
+            peer.TorchNetwork({"device": "cuda:0", "threads": 1}, False)
+        except Done:
+            pass
+    check(calls == ["init", "reset"], calls)
+
+
 def test_zero_shot_head():
     """The rows of the class texts against plain arithmetic, with a stand-in for open_clip; faults before any text is embedded."""
     import torch
@@ -325,9 +368,10 @@ def main():
     test_zero_shot_head()
     test_table()
     test_peers_on_gpu()
+    test_memory_of_peer()
     test_encodings()
     test_int8_peer()
-    for test in (test_build, test_jobs, test_packages, test_environment):
+    for test in (test_build, test_jobs, test_packages, test_environment, test_bundle_launcher):
         with tempfile.TemporaryDirectory() as name:
             test(Machine(pathlib.Path(name)))
     if lint := shutil.which("shellcheck"):

@@ -17,7 +17,7 @@ enum class Remedy : std::uint8_t {
   kRemake,   ///< set the file aside, if it exists, and make it again: an extraction fills the gap with the same bytes
   kRestore,  ///< only track.json is wrong; it is rebuilt from the copies in its shards
   kRelist,   ///< only shards.json is wrong; it is rebuilt from the files
-  kCopy,     ///< index.h5, plan.json: cannot be rebuilt, only copied from another copy of the cache
+  kCopy,     ///< index.h5, plan.json, classes.json: cannot be rebuilt, only copied from another copy of the cache
   kMove,     ///< an intact file in the wrong place: it belongs to another cache or directory
   kImages,   ///< the cache is intact; the folder of images is not the one that it was made from
   kRetry,    ///< could not be opened or read; the contents may be intact

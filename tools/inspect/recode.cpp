@@ -263,9 +263,12 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   std::uint64_t total = 0, left = 0;
   for (const std::uint64_t number : numbers) total += views_in(number);
   for (const std::uint64_t number : missing) left += views_in(number);
+  const std::string teacher = teacher_directory(track);
+  const std::vector<std::string> names = read_teacher_classes(cache.directory(), teacher);
   if (options.dry_run) {
     check_cache(to, cache.index(), cache.plan());
     check_track(to, track);
+    if (!names.empty()) check_teacher_classes(to, teacher, names);
     for (const std::uint64_t number : numbers)
       if (path_exists(to / "recipes" / shard_file_name(number))) has_more_left_out(cache, to, number);  // throws
     result.shards = missing.size(), result.views = left;
@@ -273,11 +276,9 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   }
   create_cache(to, cache.index(), cache.plan());
   copy_index_records(cache, to);
+  if (!names.empty()) write_teacher_classes(to, teacher, names);
   create_track(to, track, basis.get());
-  const std::string teacher = teacher_directory(track);
   if (const auto score = read_teacher_score(cache.directory(), teacher)) write_teacher_score(to, teacher, *score);
-  if (const auto names = read_teacher_classes(cache.directory(), teacher); !names.empty())
-    write_teacher_classes(to, teacher, names);
   copy_recipes(cache, to, numbers);
   std::vector<FileRecord> made;
   const ShardLog log(to / track.directory());

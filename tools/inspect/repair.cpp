@@ -13,6 +13,7 @@
 #include "common/cache/cache.h"
 #include "common/cache/preparation.h"
 #include "common/cache/shard_directory.h"
+#include "common/cache/teacher_classes.h"
 #include "tools/inspect/leftovers.h"
 #include "tools/inspect/track_copy.h"
 
@@ -29,9 +30,14 @@ bool is_plain(const fs::path& path) {
   return false;
 }
 
-// The cache's tracks, including restored ones.
+// The cache's tracks, including restored ones, and those that only lack their class names.
 std::vector<TrackInfo> all_tracks(const Cache& cache, const std::map<std::string, std::string>& restored) {
   std::vector<TrackInfo> tracks = cache.tracks();
+  for (const Cache::BadTrack& bad : cache.bad_tracks()) {
+    const fs::path file = cache.directory() / bad.directory / "track.json";
+    if (fs::path(bad.error.problem().path).filename() == kTeacherClassesFile)
+      tracks.push_back(TrackInfo::from_file_text(read_file(file), file.string()));
+  }
   for (const auto& [file, json] : restored) {
     TrackInfo track = TrackInfo::from_file_text(json, file);
     std::erase_if(tracks, [&](const TrackInfo& other) { return other.directory() == track.directory(); });
@@ -71,8 +77,8 @@ Sorted sort_out(const fs::path& directory, const std::vector<Finding>& findings,
   for (Finding finding : findings) {
     const std::string above = fs::path(finding.file).parent_path().generic_string();
     switch (finding.remedy) {
-      case Remedy::kCopy:
-        plan.unrepairable.push_back(finding);
+      case Remedy::kCopy:  // a lost classes.json keeps nothing else from being repaired
+        (fs::path(finding.file).filename() == kTeacherClassesFile ? plan.left : plan.unrepairable).push_back(finding);
         break;
       case Remedy::kRemake:
         if (path_exists(directory / finding.file) && !is_plain(directory / finding.file)) {

@@ -21,7 +21,8 @@ struct RepairPlan {
   std::map<std::string, std::string> restore;  ///< each track.json to rebuild, and its text
   std::vector<std::string> abandoned;          ///< temporary files whose writers are gone, ascending; to be deleted
   std::vector<std::string> relist;             ///< directories whose shards.json is to be rebuilt
-  std::vector<Finding> left;                   ///< needs manual action: remedies kMove, kImages, kRetry and kNewer
+  std::vector<Finding>
+      left;  ///< needs manual action: remedies kMove, kImages, kRetry, kNewer, and kCopy of classes.json
   std::vector<Gap> gaps;
   /// Commands that fill the gaps and add nothing else to complete passes, preceded by the one that prepares the cache
   /// again if its prepared.json is damaged or missing. CONFIG.toml stands for the configuration of the extraction

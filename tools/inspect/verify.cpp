@@ -12,6 +12,7 @@
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/cache/shard_directory.h"
+#include "common/cache/teacher_classes.h"
 #include "common/image/left_out.h"
 #include "common/image/lost_pictures.h"
 #include "tools/inspect/leftovers.h"
@@ -127,6 +128,19 @@ bool is_intact(const fs::path& track_json) {
   }
 }
 
+// The classes.json of a track's teacher.
+fs::path class_file(const fs::path& track) {
+  return track.parent_path() / kTeacherClassesFile;
+}
+
+void check_class_file(const fs::path& cache, const fs::path& track, Findings& findings) {
+  try {
+    read_teacher_classes(cache, track.parent_path().filename().string());
+  } catch (const Error& error) {
+    findings.add(class_file(track), error, Remedy::kCopy, Remedy::kCopy);
+  }
+}
+
 // Opens a reader for the track. If all shards agree on a copy that differs from track.json, track.json belongs to
 // another track, and the shards are checked against their copy.
 void open_track(const fs::path& at, Opened& opened, Findings& findings) {
@@ -145,6 +159,9 @@ void open_track(const fs::path& at, Opened& opened, Findings& findings) {
                    Remedy::kMove);
       track = copy->track;
     }
+  } else if (bad != cache.bad_tracks().end() && bad->error.problem().path == class_file(at).string()) {
+    findings.add(class_file(at), bad->error, Remedy::kCopy, Remedy::kCopy);
+    if (copy) track = copy->track;
   } else if (bad != cache.bad_tracks().end()) {
     const fs::path file = at / "track.json";
     // An intact track.json in the wrong place may be valid data of another cache. One with a newer version number is
@@ -279,6 +296,8 @@ class CacheListing {
   // The manifest and the shards of a track, or of "recipes" (no reader).
   void add_directory(const fs::path& at, const TrackReader* reader);
   void add_track(const fs::path& track);
+  // The classes.json of the tracks' teachers.
+  void add_class_files(const std::vector<fs::path>& tracks);
   // Of what was prepared and has no directory yet.
   void add_absent(const std::vector<std::string>& wanted_tracks);
 
@@ -329,6 +348,15 @@ void CacheListing::add_track(const fs::path& track) {
     findings_.add(track / "track.json", "", -1, "is missing, but there are shards", Remedy::kRemake);
 }
 
+void CacheListing::add_class_files(const std::vector<fs::path>& tracks) {
+  std::set<fs::path> looked_at;
+  for (const fs::path& track : tracks) {
+    if (!looked_at.insert(class_file(track)).second) continue;
+    look(class_file(track));
+    check_class_file(directory_, track, findings_);
+  }
+}
+
 void CacheListing::add_absent(const std::vector<std::string>& wanted_tracks) {
   for (const PreparedTrack& track : preparation_.tracks)
     if (wanted(wanted_tracks, directory_ / track.directory) && !directory_exists(directory_ / track.directory))
@@ -352,6 +380,7 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   CacheListing listing(directory, opened, report, findings);
   listing.add_directory(directory / "recipes", nullptr);
   for (const fs::path& track : tracks) listing.add_track(track);
+  listing.add_class_files(tracks);
   report.tracks = tracks.size();
   listing.add_absent(options.tracks);
   std::ranges::sort(report.incomplete, {}, [](const IncompletePass& one) {

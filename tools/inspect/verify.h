@@ -47,6 +47,7 @@ struct VerifyReport {
 /// Checks:
 ///   - index.h5 and plan.json: intact, and the plan is of this index;
 ///   - prepared.json: intact, of this plan, and there if the cache was prepared;
+///   - classes.json of the tracks' teachers: intact, there if logits record its names, and with these names;
 ///   - every .h5 of recipes and tracks: its table, both checksums of every frame, that it is in the right place, its
 ///     contents as seen by HDF5 (only if the rest is right), and its size and hash in shards.json if that exists;
 ///   - recipes: each is inside its image and equal to the plan's;

@@ -16,8 +16,8 @@ inline constexpr const char* kPackFile = "pack.json";
 inline constexpr const char* kCardFile = "README.md";
 
 /// Whether a pack may have a file of that path: README.md, index.h5, plan.json, index_record.json, left_out.tsv,
-/// recipes/NNNNN.h5, recipes/shards.json, and below TEACHER.xxxxxxxx/ check.json and TRACK/ with track.json, basis.h5,
-/// shards.json and NNNNN.h5. No other path is ever written when a pack is unpacked.
+/// recipes/NNNNN.h5, recipes/shards.json, and below TEACHER.xxxxxxxx/ check.json, classes.json and TRACK/ with
+/// track.json, basis.h5, shards.json and NNNNN.h5. No other path is ever written when a pack is unpacked.
 bool is_pack_path(std::string_view path);
 
 /// Immutable.

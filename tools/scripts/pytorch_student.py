@@ -57,6 +57,7 @@ def in_vitrine(options, start):
 def in_pytorch(options, start):
     """The same with PyTorch, torchvision and timm."""
     data = VitrineDataset(options.cache, options.images, ["logits"], batch_size=options.batch, size=options.size, seed=options.seed)
+    columns = data.cache.class_columns("logits")  # the teacher may have other classes, or another order
     student = getattr(torchvision.models, options.arch)(num_classes=len(data.cache.classes))
     student.load_state_dict(safetensors.torch.load_file(start), strict=False)  # without BatchNorm's counters of batches
     student.train().to(memory_format=torch.channels_last)
@@ -69,7 +70,7 @@ def in_pytorch(options, start):
         for batch in batches:
             scheduler.step_update(step)
             batch = batch.to("cpu", channels_last=True)
-            loss = losses.kd(student(batch.normalised()), batch.targets["logits"], options.temperature)
+            loss = losses.kd(student(batch.normalised()), batch.targets["logits"][:, columns], options.temperature)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

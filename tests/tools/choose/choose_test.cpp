@@ -3,6 +3,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/models/resnet.h"
+#include "common/models/weights/load.h"
+#include "common/models/weights/safetensors.h"
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
 
@@ -113,6 +116,31 @@ TEST_CASE("choose: by default two widths and sizes up to the training's are meas
   const auto request = nlohmann::json::parse(read_whole(fixture.out / "choose.json")).at("request");
   CHECK(request.at("sizes").get<std::vector<int>>() == std::vector{32});
   CHECK(request.at("widths").get<std::vector<int>>() == std::vector{32, 64});
+}
+
+TEST_CASE("choose: weights to start from allow their depth and width only, which is said before anything is measured") {
+  const Choice fixture;
+  const fs::path weights = fixture.root / "narrow.safetensors";
+  save_safetensors(weights, state_dict(*ResNet("resnet18", 3, 16)));
+  const std::string from = "--latency 100s --classes 3 --seconds 0 --threads 1 --set model.weights=" + weights.string();
+  const auto refused = [&](const std::string& more, const std::string& what, const std::string& advice) {
+    const CommandResult result = fixture.choose(from + " " + more);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 2);
+    CHECK(has(result.output, "which do not fit " + what + "; " + advice));
+    CHECK_FALSE(has(result.output, "measuring"));
+    CHECK_FALSE(fs::exists(fixture.out));
+  };
+  refused("", "resnet34 of width 16", "give --depths 18 --widths 16, or leave model.weights out");
+  refused("--depths 18 --widths 16,64", "resnet18 of width 64", "give --depths 18 --widths 16,");
+  refused("--depths 50", "resnet50 of width 16", "give --depths 18 --widths 16,");
+  refused("--dry-run", "resnet34 of width 16", "give --depths 18");
+  refused(fixture.on_table(), "resnet18 of width 4", "give a table of --depths 18 --widths 16,");
+  const CommandResult one = fixture.choose(from + " --depths 18 --dry-run");  // the width is the file's
+  CAPTURE(one.output);
+  CHECK(one.exit_code == 0);
+  CHECK(has(one.output, "measuring 1 network"));
+  CHECK(has(one.output, "resnet18-w16-32"));
 }
 
 TEST_CASE("choose: what cannot be is refused in one sentence, and nothing is written") {

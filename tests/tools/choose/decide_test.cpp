@@ -78,6 +78,7 @@ TEST_CASE("choose: a table is read as it was written, and a damaged one is refus
   const CostTable unknown = parse_cost_csv(header + "resnet18,64,224,5,10,10\n", "t.csv");
   CHECK(unknown.costs.size() == 1);
   CHECK(unknown.on == MeasuredOn{});
+  CHECK(unknown.on.describe() == "unknown (the table does not say)");
   const auto refused = [&](const std::string& damaged) {
     return message_of([&] { parse_cost_csv(damaged, "t.csv"); });
   };

@@ -183,6 +183,20 @@ TEST_CASE("distil: the classes of a teacher that has more of them than the photo
   CHECK(load_safetensors(photos.out / "exported/last.safetensors").at("fc.weight").size(0) == 3);
 }
 
+TEST_CASE("distil: a teacher of which several classes have a folder's name teaches by features") {
+  const Photos photos;
+  photos.save(4);
+  write_whole(photos.root / "config.json",
+              R"({"num_classes": 4, "pretrained_cfg": {"label_names": ["cat", "ant", "ant", "bee"]}})");
+  const CommandResult result = run(photos.command(kShortDistillation));
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  CHECK(has(result.output,
+            "several of the teacher's 4 classes have the name of the photos' folder ant: its logits are not used"));
+  CHECK(has(read_whole(photos.out / "extract.toml"), "logits = false"));
+  CHECK(load_safetensors(photos.out / "exported/last.safetensors").at("fc.weight").size(0) == 3);
+}
+
 TEST_CASE("distil: a teacher's own class names tell whether its logits teach, and its run names it") {
   const Photos photos;
   const fs::path exported = photos.root / "my_vit" / "exported";
@@ -201,6 +215,10 @@ TEST_CASE("distil: a teacher's own class names tell whether its logits teach, an
   CAPTURE(foreign.output);
   CHECK(foreign.exit_code == 0);
   CHECK(has(foreign.output, "my_vit"));
+  std::istringstream help(run(executable("vitrine-distil") + " --help").output);
+  std::string line;
+  for (std::string word; help >> word;) line += word + " ";
+  CHECK(has(line, "or a run of vitrine-train that trained one"));
   CHECK(has(foreign.output, "the teacher's classes have other names than the photos' folders"));
   const CommandResult strange = dry({"ant", "bee", "wasp"});
   CHECK(strange.exit_code == 0);

@@ -124,6 +124,15 @@ TEST_CASE("--dry-run names the files, refuses what an export would, and writes n
   CHECK(has(would.output, "would write student.onnx: onnx\nwould write student.pth: pth\n"));
   CHECK_FALSE(shell.there("student.onnx"));
   CHECK_FALSE(shell.there("student.pth"));
+  WeightsRecord published = resnet_record();
+  published.model.width = 64;
+  save_student(shell.root / "published.safetensors", published);
+  const CommandResult timm = shell("published.safetensors --format safetensors,pth --names timm --dry-run");
+  CAPTURE(timm.output);
+  CHECK(timm.exit_code == 0);
+  CHECK(has(timm.output, "would write student-timm/config.json: timm's configuration\n"));
+  CHECK(std::ranges::count(timm.output, '\n') == 3);
+  CHECK_FALSE(shell.there("student-timm"));
   const CommandResult refused = shell("weights.safetensors --format safetensors -o weights.safetensors --dry-run");
   CHECK(refused.exit_code == 2);
   CHECK(has(refused.output, "is the file to export"));

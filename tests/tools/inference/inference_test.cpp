@@ -1,7 +1,9 @@
 // vitrine-bench inference: its networks, its timing, its peers. Figures of time are printed, not tested.
 #include <ATen/ATen.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "tests/support/message.h"
 #include "tests/tools/export/random_student.h"
@@ -139,6 +141,38 @@ done
   const nlohmann::json json =
       figures_of(text("resnet18 --precision fp32 --peers openvino --python '", peer.string(), "'"));
   CHECK(json.at("networks").at(0).at("figures").at(1).at("failed") == "would be on the CPU");
+}
+
+TEST_CASE("bench inference: peers have the LD_LIBRARY_PATH of the bundle's caller") {
+  // A variable of this process, as long as this lives.
+  struct Variable {
+    const char* name;
+    std::optional<std::string> before;
+    Variable(const char* of, const char* value) : name(of) {
+      if (const char* old = std::getenv(of)) before = old;
+      value != nullptr ? setenv(of, value, 1) : unsetenv(of);
+    }
+    ~Variable() { before ? setenv(name, before->c_str(), 1) : unsetenv(name); }
+  };
+  const vitrine::testing::TemporaryDirectory place;
+  const std::filesystem::path peer = place / "peer";
+  vitrine::testing::write_whole(peer, R"(#!/bin/sh
+answer() { echo "{\"path\": \"${LD_LIBRARY_PATH-none}\", \"callers\": \"${VITRINE_CALLER_LD_LIBRARY_PATH-none}\"}"; }
+[ "$2" = once ] && { answer; exit; }
+while read -r line; do answer; done
+)");
+  std::filesystem::permissions(peer, std::filesystem::perms::owner_all);
+  const auto seen = [&](const char* path, const char* callers) {
+    const Variable first("LD_LIBRARY_PATH", path), second("VITRINE_CALLER_LD_LIBRARY_PATH", callers);
+    const nlohmann::json once = ask_peer(peer, "inference_peer.py", "once").value(),
+                         staying = PeerProcess(peer, "inference_peer.py").ask({}).value();
+    CHECK(once == staying);
+    CHECK(once.at("callers") == "none");
+    return once.at("path").get<std::string>();
+  };
+  CHECK(seen("/bundle/torch/lib:/own lib", "/own lib") == "/own lib");
+  CHECK(seen("/bundle/torch/lib", "") == "none");
+  CHECK(seen("/own", nullptr) == "/own");  // not from a bundle
 }
 
 TEST_CASE("bench inference: a peer's script that is not there is named") {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
+#include "common/cache/teacher_classes.h"
 #include "tests/tools/inspect/damaged.h"
 #include "tools/inspect/gap.h"
 
@@ -82,6 +83,50 @@ TEST_CASE("a cache with a damaged index or plan is not changed") {
   CHECK(result.exit_code == 1);
   CHECK(has(result.output, "nothing was changed"));
   CHECK((cache.files() == before));
+}
+
+TEST_CASE("a lost or wrong classes.json of logits that need it is reported, and all else is repaired") {
+  const SampleCache cache;
+  TrackInfo named = sample_tracks(cache.plan)[0];
+  const std::vector<std::string> names{"e", "d", "c", "b", "a"};
+  named.teacher.name = "named", named.class_names_sha256 = class_names_sha256(names);
+  create_track(cache.directory, named);
+  for (std::uint32_t pass = 0; pass < 2; ++pass)
+    for (std::uint32_t shard = 0; shard < cache.plan.shards_per_pass(); ++shard)
+      write_sample_shard(cache.directory, cache.plan, named, pass, shard);
+  refresh_manifest(cache.directory / named.directory());
+  const std::string file = std::string("named.aaaaaaaa/") + kTeacherClassesFile;
+  const auto found = [&] {
+    const VerifyReport report = cache.verify();
+    REQUIRE(report.findings.size() == 1);
+    CHECK(report.findings[0].file == file);
+    CHECK(report.findings[0].remedy == Remedy::kCopy);
+    CHECK(report.groups == (sample_tracks(cache.plan).size() + 1) * 2 * 3);  // the targets are read all the same
+    return report.findings[0].what;
+  };
+  CHECK(has(found(), "is missing"));
+  write_whole(cache.path(file), "[");
+  found();
+  std::filesystem::remove(cache.path(file));
+  write_teacher_classes(cache.directory, "named.aaaaaaaa", {"a", "b", "c", "d", "e"});
+  CHECK(has(found(), "has other class names"));
+  cache.flip(named.directory() + "/00000.h5", 100);
+  cache.flip_chunk(kFeatures + "00003.h5", "q", 0);
+  const auto before = cache.files();
+  const RepairPlan plan = plan_repair(cache.directory, cache.verify());
+  CHECK(plan.unrepairable.empty());
+  REQUIRE(plan.left.size() == 1);
+  CHECK(plan.left[0].file == file);
+  CHECK(plan.set_aside == std::vector<std::string>{named.directory() + "/00000.h5", kFeatures + "00003.h5"});
+  CHECK(carry_out(cache.directory, plan).size() == 2);
+  CHECK(cache.files().at(file) == before.at(file));
+  std::filesystem::remove(cache.path(file));
+  write_teacher_classes(cache.directory, "named.aaaaaaaa", names);
+  CHECK(cache.verify().findings.empty());
+  // Logits that record no names: the file is still read.
+  write_whole(cache.path(kTiny + kTeacherClassesFile), "[");
+  REQUIRE(cache.verify().findings.size() == 1);
+  CHECK(cache.verify().findings[0].file == kTiny + kTeacherClassesFile);
 }
 
 TEST_CASE("valid files in a wrong place are not touched") {

@@ -267,6 +267,9 @@ TEST_CASE_FIXTURE(ReportFixture, "a distilled run is compared with the same netw
   const std::string lost = notes({student, plain, better});
   CHECK(has(lost, "<strong>Warning:</strong> top-1 is 12.5 points below that of better, the same network from labels"));
   CHECK_FALSE(has(lost, "above that of plain"));
+  const std::string equal = run("equal", 0.625, network + from + "'none'\n");
+  CHECK(has(notes({student, equal}),
+            "<strong>Warning:</strong> top-1 is no better than that of equal, the same network"));
   CHECK_FALSE(has(notes({student, larger}), "labels alone"));
 }
 
@@ -274,6 +277,11 @@ TEST_CASE_FIXTURE(ReportFixture, "--dry-run makes the page, and writes none") {
   const std::string a = run("a", 0.5);
   CHECK(report({a, "--dry-run"}) == 0);
   CHECK_FALSE(std::filesystem::exists(root / "a/report.html"));
+  const std::string command = "'" + vitrine::testing::executable("vitrine-report") + "' '" + a + "' --dry-run";
+  CHECK(has(vitrine::testing::run(command).output, "would write " + a + "/report.html: "));
+  // The page's size depends on what the evaluation will find.
+  CHECK(vitrine::testing::run(command + " --evaluate").output ==
+        "would write " + a + "/evaluation.json\nwould write " + a + "/report.html\n");
   CHECK(has(message_of([&] { report({(root / "nowhere").string(), "--dry-run"}); }), "does not exist"));
 }
 

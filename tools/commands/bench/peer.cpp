@@ -10,13 +10,47 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
+#include "common/base/shell.h"
 #include "common/base/stop.h"
 
 namespace vitrine::bench {
+namespace {
+
+// tools/bundle/vitrine sets the second to what the first was before it put LibTorch's folder in front, of which a
+// Python program has its own.
+constexpr const char* kLibraryPath = "LD_LIBRARY_PATH";
+constexpr const char* kCallersLibraryPath = "VITRINE_CALLER_LD_LIBRARY_PATH";
+
+// The environment of a Python program: the caller's of the bundle, or this program's own.
+std::vector<std::string> peer_environment() {
+  const char* callers = std::getenv(kCallersLibraryPath);
+  const auto replaced = [&](std::string_view variable) {
+    return callers != nullptr &&
+           (variable.starts_with(text(kLibraryPath, '=')) || variable.starts_with(text(kCallersLibraryPath, '=')));
+  };
+  std::vector<std::string> out;
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    if (!replaced(*variable)) out.emplace_back(*variable);
+  if (callers != nullptr && *callers != 0) out.push_back(text(kLibraryPath, '=', callers));
+  return out;
+}
+
+// The same as words before a shell command.
+std::string peer_environment_words() {
+  const char* callers = std::getenv(kCallersLibraryPath);
+  if (callers == nullptr) return {};
+  const std::string restored =
+      *callers == 0 ? text("unset ", kLibraryPath) : text("export ", kLibraryPath, '=', shell_word(callers));
+  return text("unset ", kCallersLibraryPath, "; ", restored, "; ");
+}
+
+}  // namespace
 
 std::filesystem::path default_python() {
   const std::filesystem::path own = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
@@ -42,7 +76,8 @@ std::optional<nlohmann::json> ask_peer(const std::filesystem::path& python, cons
                                        const std::string& arguments) {
   std::string command;
   try {
-    command = text("'", python.string(), "' '", peer_script(script).string(), "' ", arguments);
+    command =
+        text(peer_environment_words(), "'", python.string(), "' '", peer_script(script).string(), "' ", arguments);
   } catch (const Error& error) {
     note(error.what());
     return std::nullopt;
@@ -60,6 +95,11 @@ std::optional<nlohmann::json> ask_peer(const std::filesystem::path& python, cons
 
 PeerProcess::PeerProcess(const std::filesystem::path& python, const std::string& script) {
   const std::string path = peer_script(script).string();
+  const std::vector<std::string> environment = peer_environment();
+  std::vector<char*> variables;  // made before the fork, after which nothing may be allocated
+  for (const std::string& variable : environment) variables.push_back(const_cast<char*>(variable.c_str()));
+  variables.push_back(nullptr);
+  const std::array<char*, 3> words{const_cast<char*>(python.c_str()), const_cast<char*>(path.c_str()), nullptr};
   std::array<int, 2> ends{};
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
     fail_system(errno, path, "cannot be started", "close other programs");
@@ -69,7 +109,7 @@ PeerProcess::PeerProcess(const std::filesystem::path& python, const std::string&
     dup2(ends[1], STDIN_FILENO);
     dup2(ends[1], STDOUT_FILENO);
     unblock_stop_signals();
-    execlp(python.c_str(), python.c_str(), path.c_str(), nullptr);
+    execvpe(python.c_str(), words.data(), variables.data());
     _exit(127);
   }
   const int reason = errno;

@@ -17,6 +17,8 @@ std::filesystem::path default_python();
 /// that it was built from. Throws Error, kInput, naming the former, where neither exists.
 std::filesystem::path peer_script(const std::string& script);
 
+// From a bundle, Python programs have the LD_LIBRARY_PATH with which it was started, without the bundle's LibTorch.
+
 /// Runs a peer_script() with `arguments`, quoted for a shell, and returns the JSON that it prints; nullopt when it
 /// is missing, cannot be run or fails, with the reason on standard error.
 std::optional<nlohmann::json> ask_peer(const std::filesystem::path& python, const std::string& script,

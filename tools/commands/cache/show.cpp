@@ -6,6 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/cache/teacher_classes.h"
 #include "common/image/left_out.h"
@@ -57,6 +58,8 @@ Shown choose(const Cache& cache, const ShowRequest& request, std::uint32_t group
   };
   if (request.tracks.empty())
     for (const TrackInfo& track : cache.tracks()) take(track, false);
+  if (request.tracks.empty())
+    for (const Cache::BadTrack& track : cache.bad_tracks()) note(text("not shown: ", track.error.what()));
   for (const std::string& word : request.tracks) {
     const std::size_t slash = word.find('/');
     take(slash == std::string::npos ? cache.track(word) : cache.track(word.substr(slash + 1), word.substr(0, slash)),

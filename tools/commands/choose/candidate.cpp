@@ -75,7 +75,7 @@ std::vector<Candidate> candidates_of(const std::vector<std::uint32_t>& depths, c
 }
 
 std::string MeasuredOn::describe() const {
-  if (device.empty()) return "on what is not known: the table does not say it";
+  if (device.empty()) return "unknown (the table does not say)";
   return text(runtime, ", ", precision, ", ", counted(threads, "thread"), " of ", device);
 }
 

@@ -42,7 +42,8 @@ void add_options(CommandLine& line, ChooseRequest& request) {
       .comma_separated()
       .show_default()
       .one_of({18, 34, 50, 101, 152});
-  line.add_option("--widths", request.widths, "channels of the first stage; 64 is the published ResNet")
+  line.add_option("--widths", request.widths,
+                  "channels of the first stage; 64 is the published ResNet; default with model.weights: theirs")
       .comma_separated()
       .show_default()
       .range(1, 1024);
@@ -165,6 +166,7 @@ int choose_command(int argc, char** argv) {
     line.footer("Ctrl-C is safe, and the same command resumes. OUT/NAME is the run of a student.");
     if (const auto code = line.parse(argc, argv)) return *code;
     check(request, measure_only, dry_run, table);
+    if (!measure_only) fit_weights(request, line.given("--widths"));
     if (request.measures() && request.sizes.empty()) request.sizes = usual_sizes(training_size(request));
     if (measure_only) {
       request.out.clear();

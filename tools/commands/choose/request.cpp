@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -11,6 +14,8 @@
 #include "common/models/device.h"
 #include "common/models/inference/frozen_resnet.h"
 #include "common/models/precision.h"
+#include "common/models/resnet_archs.h"
+#include "common/models/weights/weights.h"
 #include "common/plan/plan.h"
 #include "tools/commands/bench/inference/contest.h"
 #include "train/run/options.h"
@@ -22,6 +27,30 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kTable = "table.csv";
+
+// The depth and width of a published ResNet with these tensors.
+struct NetworkOfFile {
+  std::optional<std::string> arch;  ///< none: not recognised
+  std::uint32_t width = 0;
+};
+
+NetworkOfFile network_of_file(const Tensors& tensors, std::uint32_t configured_width) {
+  NetworkOfFile out{std::nullopt, configured_width};
+  if (const auto stem = tensors.find("conv1.weight"); stem != tensors.end() && stem->second.dim() == 4)
+    out.width = static_cast<std::uint32_t>(stem->second.size(0));
+  const auto has_block = [&](int stage, int block, const char* convolution) {
+    return tensors.contains(text("layer", stage, '.', block, ".conv", convolution, ".weight"));
+  };
+  for (const ResNetArch& arch : kResNetArchs) {
+    bool fits = has_block(1, 0, "3") == arch.bottleneck;
+    for (int stage = 1; stage <= 4; ++stage) {
+      const int blocks = arch.blocks[static_cast<std::size_t>(stage - 1)];
+      fits = fits && has_block(stage, blocks - 1, "1") && !has_block(stage, blocks, "1");
+    }
+    if (fits) out.arch = arch.name;
+  }
+  return out;
+}
 
 CandidateCost measured(const ChooseRequest& request, const Candidate& candidate, bench::Contest& contest) {
   const bench::Subject subject =
@@ -76,6 +105,34 @@ std::uint32_t training_size(const ChooseRequest& request) {
   const fs::path plan = fs::path(training.targets.cache) / "plan.json";
   if (training.targets.cache.empty() || !path_exists(plan)) return training.plan.image_size;
   return Plan::options_from_json(read_file(plan), plan.string()).image_size;
+}
+
+void fit_weights(ChooseRequest& request, bool widths_given) {
+  if (request.config.empty()) return;
+  TrainOptions training;
+  load_config(request.config, request.overrides, training);
+  const std::string& weights = training.model.weights;
+  if (weights.empty()) return;
+  const NetworkOfFile file = network_of_file(read_weights(weights).tensors, training.model.width);
+  if (!widths_given) request.widths = {file.width};
+  std::vector<Candidate> candidates;
+  if (request.measures())
+    candidates = candidates_of(request.depths, request.widths, {1});  // whatever the sizes
+  else
+    for (const CandidateCost& cost : parse_cost_csv(read_file(request.on), request.on).costs)
+      candidates.push_back(cost.candidate);
+  const std::string arch = file.arch.value_or(candidates.empty() ? "" : candidates.front().arch());
+  const auto other = std::ranges::find_if(candidates, [&](const Candidate& candidate) {
+    return candidate.arch() != arch || candidate.width != file.width;
+  });
+  if (other == candidates.end()) return;
+  const std::string only = text("--depths ", file.arch ? file.arch->substr(arch.find_first_of("0123456789")) : "N",
+                                " --widths ", file.width);
+  throw Error(ErrorKind::kInput, {.path = request.config,
+                                  .what = text("starts every student from model.weights = \"", weights,
+                                               "\", which do not fit ", other->arch(), " of width ", other->width),
+                                  .remedy = text(request.measures() ? "give " : "give a table of ", only,
+                                                 ", or leave model.weights out")});
 }
 
 CostTable costs_of(const ChooseRequest& request) {

@@ -40,6 +40,11 @@ RequestRecord record_of(const ChooseRequest& request);
 /// plan; 224 without a configuration. Throws Error for a configuration that cannot be read.
 std::uint32_t training_size(const ChooseRequest& request);
 
+/// Where every student starts from the configuration's model.weights, which fit one depth and one width: sets
+/// request.widths to the file's, unless they are given. Throws Error, before anything is measured, for candidates that
+/// the file does not fit. Nothing without a configuration or without weights.
+void fit_weights(ChooseRequest& request, bool widths_given);
+
 /// The costs of the request's candidates: read from the table in request.on or, from an earlier call, in request.out;
 /// else measured, with a line on standard error that says how many, and one for each.
 CostTable costs_of(const ChooseRequest& request);

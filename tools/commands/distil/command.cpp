@@ -27,7 +27,8 @@ void add_options(CommandLine& line, DistilRequest& request, std::vector<std::str
   line.add_option("PHOTOS", request.photos, "a folder with one folder of JPEG, PNG or WebP photos per class")
       .required();
   line.add_option("--teacher", request.teacher,
-                  "a ViT: its weight file, or a folder with weights and config.json, as of timm or Hugging Face")
+                  "a ViT: its weight file, a folder with weights and config.json, as of timm or Hugging Face, or a run "
+                  "of vitrine-train that trained one")
       .required();
   line.add_option(
           "--allow", allow,

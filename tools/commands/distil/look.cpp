@@ -187,12 +187,15 @@ void meet_folders(const Teacher& teacher, const std::vector<std::string>& folder
   }
   if (folders.empty()) return;  // without labels the student has the teacher's classes
   found.meeting = meet_classes(names, folders);
-  if (found.meeting == ClassMeeting::kByName) {
+  const std::string ambiguous = ambiguous_folder(names, folders);
+  if (found.meeting == ClassMeeting::kByName && ambiguous.empty()) {
     found.class_names = names;
     return;
   }
   std::string why;
-  if (found.meeting == ClassMeeting::kStrange)
+  if (found.meeting == ClassMeeting::kByName)
+    why = text("several of the teacher's ", classes, " classes have the name of the photos' folder ", ambiguous);
+  else if (found.meeting == ClassMeeting::kStrange)
     why = text("the teacher has ", classes, " classes, and of the photos' folders some are not among them (",
                strange_folders(names, folders), ")");
   else if (classes != folders.size())

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <initializer_list>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -99,7 +101,11 @@ int run(int count, char** arguments) {
   request.graph.input = chosen(kInputs, "--input", input);
   const std::vector<ExportedFile> files = export_student(request);
   if (request.dry_run) {
-    for (const ExportedFile& file : files) print_would_write(file.path, name_of(file.format));
+    std::set<std::filesystem::path> cards;  // two formats may share one
+    for (const ExportedFile& file : files) {
+      print_would_write(file.path, name_of(file.format));
+      if (!file.card.empty() && cards.insert(file.card).second) print_would_write(file.card, "timm's configuration");
+    }
     return 0;
   }
   for (const ExportedFile& file : files)

@@ -68,6 +68,12 @@ class Destination {
     return timm != nullptr ? *folder_ / kTimmFolder / timm : *folder_ / plain_name(format);
   }
 
+  // timm's config.json beside the file; empty for a format that needs none.
+  fs::path card_of(ExportFormat format) const {
+    const bool timm = request_.names == TensorNaming::kTimm && timm_name(format) != nullptr;
+    return timm ? of(format).parent_path() / "config.json" : fs::path();
+  }
+
  private:
   const ExportRequest& request_;
   std::optional<fs::path> folder_;
@@ -145,22 +151,21 @@ std::vector<ExportedFile> export_student(const ExportRequest& request) {
   if (request.dry_run) {
     std::vector<ExportedFile> would;
     for (const ExportFormat format : request.formats)
-      would.push_back({.format = format, .path = destination.of(format)});
+      would.push_back({.format = format, .path = destination.of(format), .card = destination.card_of(format)});
     return would;
   }
   Network network = network_of(student, at::kCPU);
   const at::NoGradGuard no_grad;
   std::vector<ExportedFile> out;
   for (const ExportFormat format : request.formats) {
-    ExportedFile file{.format = format, .path = destination.of(format)};
+    ExportedFile file{.format = format, .path = destination.of(format), .card = destination.card_of(format)};
     publish(file.path, [&](const fs::path& temporary) {
       with_torch_errors({text("exporting to ", file.path.string()), "free memory", ""}, [&] {
         const Forward exported = write(student, format, request.graph, temporary);
         file.agreement = check_agreement(student, network, exported, shapes_for(student, format, request.graph));
       });
     });
-    if (request.names == TensorNaming::kTimm && timm_name(format) != nullptr)
-      publish(file.path.parent_path() / "config.json", timm_card(student));
+    if (!file.card.empty()) publish(file.card, timm_card(student));
     file.bytes = file_bytes(file.path);
     out.push_back(std::move(file));
   }

@@ -37,6 +37,7 @@ struct ExportedFile {
   std::filesystem::path path;  ///< the weights
   std::uint64_t bytes = 0;
   AgreementResult agreement;
+  std::filesystem::path card = {};  ///< timm's config.json, which is written too; empty: none
 };
 
 /// Writes each format in turn, runs it against the student on random pictures, and publishes it if they agree. An

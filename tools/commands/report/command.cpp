@@ -61,7 +61,8 @@ int report_command(int argc, const char* const* argv, const EvaluateRun& evaluat
   if (dry_run) {
     if (evaluated)
       for (const std::string& directory : directories) print_would_write(RunFiles(directory).evaluation());
-    print_would_write(path, human_bytes(static_cast<double>(page_html(read_runs(directories)).size())));
+    const std::size_t bytes = page_html(read_runs(directories)).size();  // an evaluation would change it
+    print_would_write(path, evaluated ? std::string() : human_bytes(static_cast<double>(bytes)));
     return 0;
   }
   if (evaluated)

@@ -312,13 +312,14 @@ std::optional<LearningNote> gain_over_labels(const Run& run, const std::vector<R
   }
   if (best == nullptr) return std::nullopt;
   const double points = 100 * (own->value - most);
-  LearningNote out{.kind = "labels alone", .problem = points <= 0};
-  out.sentence = points > 0
-                     ? text(own->what, " is ", decimals(points, 1), " points above that of ", best->name,
-                            ", the same network from labels alone")
-                     : text(own->what, " is ", decimals(-points, 1), " points below that of ", best->name,
-                            ", the same network from labels alone: the teacher's targets gained nothing; check the "
-                            "teacher's own accuracy on these images");
+  const std::string apart = decimals(std::abs(points), 1);
+  const bool tie = apart == decimals(0, 1), gained = points > 0 && !tie;
+  LearningNote out{.kind = "labels alone", .problem = !gained};
+  out.sentence =
+      text(own->what, tie ? " is no better than" : text(" is ", apart, gained ? " points above" : " points below"),
+           " that of ", best->name, ", the same network from labels alone");
+  if (!gained)
+    out.sentence += ": the teacher's targets gained nothing; check the teacher's own accuracy on these images";
   return out;
 }
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from .container import Container
-from .errors import CacheError, InputError, require_directory, system_error
+from .errors import CacheError, CorruptError, InputError, require_directory, system_error
 from .index import Index
 from .plan import Plan
 from .recipes import CUT_MIX, LEFT_OUT, NO_MIX, RECIPE, letterboxed
 from .shards import ShardDirectory, is_kind
-from .track import Track
+from .track import CLASSES, Track
 
 SET_ASIDE = re.compile(r".*\.damaged(\.[0-9]+)?")  # directories set aside by a repair
 
@@ -170,3 +170,24 @@ class Cache:
         if isinstance(fits[0], CacheError):
             raise fits[0].with_traceback(None)
         return fits[0]
+
+    def class_columns(self, name: str = "logits", teacher: str | None = None) -> list[int]:
+        """For logits: which of their columns are of `classes`, in that order, by the names that the cache records
+        (Track.class_names); without names all columns, which are of `classes` in their order."""
+        track = self.track(name, teacher)
+        if track.kind != "logits":
+            raise InputError(f"{track.directory}: has {track.kind}, which has no classes; expected a track of logits")
+        names = track.class_names
+        if names is None and track.shape[0] != len(self.classes):
+            raise InputError(f"{track.directory}: has {track.shape[0]} classes and records no names, the images have "
+                             f"{len(self.classes)}; choose its columns yourself")
+        if names is None:
+            return list(range(len(self.classes)))
+        if len(names) != track.shape[0]:
+            raise CorruptError(f"{track.directory.parent / CLASSES}: names {len(names)} classes, but the logits have "
+                               f"{track.shape[0]}; the file is damaged, copy or make it again")
+        for word in self.classes:
+            if names.count(word) != 1:
+                raise InputError(f"{track.directory.parent / CLASSES}: names {names.count(word)} classes {word}, expected one for "
+                                 "each class folder; choose the columns yourself")
+        return [names.index(word) for word in self.classes]

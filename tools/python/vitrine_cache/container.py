@@ -58,24 +58,25 @@ def parse_json(data: bytes) -> Any:
     raise ValueError("it is nested too deeply")
 
 
-def check_format_version(major: int, version: str, path: str | os.PathLike[str]) -> None:
-    """Rejects a file of another major version of the format; `version`: as in the file."""
+def check_format_version(major: int, version: str, path: str | os.PathLike[str], known: int = MAJOR) -> None:
+    """Rejects a file of another major version of the format; `version`: as in the file; `known`: the version that is read, of
+    the cache or of a file with its own."""
     if major == 0:
         raise CorruptError(f"{path}: has format version {version}, which does not exist; the file is damaged, copy or make it "
                          "again")
-    if major < MAJOR:
+    if major < known:
         raise InputError(f"{path}: has format version {major}.x, which no release wrote; extract the cache again")
-    if major > MAJOR:
-        raise NewerFormatError(f"{path}: has format version {version}, this program reads {MAJOR}.x; use a newer vitrine")
+    if major > known:
+        raise NewerFormatError(f"{path}: has format version {version}, this program reads {known}.x; use a newer vitrine")
 
 
-def check_json_version(found: dict[str, Any], path: str | os.PathLike[str]) -> None:
+def check_json_version(found: dict[str, Any], path: str | os.PathLike[str], known: int = MAJOR) -> None:
     """The same for the "version" of a JSON object."""
     version = found.get("version")
     if type(version) is not int or version < 0:
-        raise CorruptError(f"{path}: has no format version; expected \"version\": {MAJOR}; the file is damaged, copy or make it "
+        raise CorruptError(f"{path}: has no format version; expected \"version\": {known}; the file is damaged, copy or make it "
                          "again")
-    check_format_version(version, str(version), path)
+    check_format_version(version, str(version), path, known)
 
 
 class Dataset(NamedTuple):

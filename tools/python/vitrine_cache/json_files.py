@@ -26,8 +26,9 @@ def require_check(version: Any, text: bytes, path: str | Path) -> None:
         raise CorruptError(f"{path}: its check is missing or wrong; the file is damaged or was edited, copy or make it again")
 
 
-def read_json(path: str | Path, kind: str, checked: bool = False) -> tuple[dict[str, Any], bytes]:
-    """The object and the text of a JSON file of this format; `checked`: its last key is a check of the text."""
+def read_json(path: str | Path, kind: str, checked: bool = False, version: int = MAJOR) -> tuple[dict[str, Any], bytes]:
+    """The object and the text of a JSON file of this format; `checked`: its last key is a check of the text; `version`: the
+    one that is read."""
     try:
         text = Path(path).read_bytes()
     except OSError as problem:
@@ -40,5 +41,5 @@ def read_json(path: str | Path, kind: str, checked: bool = False) -> tuple[dict[
         raise CorruptError(f"{path}: is not a file of the kind \"{kind}\"; copy or make it again")
     if checked:
         require_check(found.get("version"), text, path)
-    check_json_version(found, path)
+    check_json_version(found, path, version)
     return found, text

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +16,14 @@ from .errors import CorruptError, InputError, NewerFormatError
 from .json_files import read_json
 from .plan import Plan
 from .shards import ShardDirectory
-from .track_settings import differences, known
+from .track_settings import Fields, differences, is_text, known
 from .transform import Basis
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+CLASSES = "classes.json"
 
 
 def _known(settings: Any, path: str | Path) -> dict[str, Any]:
@@ -30,6 +34,18 @@ def _known(settings: Any, path: str | Path) -> dict[str, Any]:
         raise NewerFormatError(f"{path}: {problem}") from None
     except ValueError as problem:
         raise CorruptError(f"{path}: {problem}") from None
+
+
+def _names(path: Path) -> list[str]:
+    """Of a teacher's classes.json, in the order of its logits."""
+    found, _ = read_json(path, "vitrine teacher classes", version=1)
+    try:
+        names: list[str] = Fields(found).list("names", is_text, "a text")
+    except ValueError as problem:
+        raise CorruptError(f"{path}: {problem}") from None
+    if not names:
+        raise CorruptError(f"{path}: names is empty; the file is damaged, copy or make it again")
+    return names
 
 
 class Track:
@@ -54,6 +70,7 @@ class Track:
                 "the directory or put it into its own cache")
         if f"{self.directory.parent.name}/{self.directory.name}" != place:
             raise InputError(f"{path}: belongs in {place}; rename its directory back")
+        self._check_class_names()
         self.group, self.layout = plan.group, ENCODINGS[self.encoding].layout(self)
         self.shard_directory = ShardDirectory(self.directory, self._check)
         self.on_devices: dict[torch.device, tuple[Tensor, Tensor]] = {}  # the basis, as to_features() has copied it
@@ -63,6 +80,25 @@ class Track:
 
     def __repr__(self) -> str:
         return f"Track({str(self.directory)!r}, {self.encoding}, {list(self.shape)})"
+
+    def _check_class_names(self) -> None:
+        """Raises InputError if the track records its class names and the teacher's classes.json has others, or is missing."""
+        recorded, path = self.known.get("class_names_sha256"), self.directory.parent / CLASSES
+        if recorded is None:
+            return
+        if not os.path.lexists(path):
+            raise InputError(f"{path}: is missing, and without it the classes of {self.directory.parent.name}/{self.name} are not "
+                             "known; copy it from the cache that the logits come from, or run their extraction again, which writes it")
+        if hashlib.sha256("".join(f"{name}\n" for name in _names(path)).encode()).hexdigest() != recorded:
+            raise InputError(f"{path}: has other class names than {self.directory.parent.name}/{self.name} was made with; copy both "
+                             "from the same cache")
+
+    @functools.cached_property
+    def class_names(self) -> list[str] | None:
+        """Of logits: the names of their classes in their order, if the cache records them. None: not recorded, and then they
+        are Cache.classes in their order (FORMAT.md); also of other kinds."""
+        path = self.directory.parent / CLASSES
+        return _names(path) if self.kind == "logits" and os.path.lexists(path) else None
 
     def _check(self, file: Container, number: int) -> None:
         pass_, shard, groups = self.plan.place(number)

@@ -190,6 +190,14 @@ def known(settings: Any) -> dict[str, Any]:
         raise ValueError("the plan's hash is not SHA-256; expected 64 hexadecimal digits")
     if kind not in AXES:
         raise Newer(f"unknown kind of track \"{kind}\"; use a newer vitrine")
+    if "class_names_sha256" in settings:
+        track["class_names_sha256"] = fields.text("class_names_sha256")
+        if not track["class_names_sha256"]:
+            del track["class_names_sha256"]  # as if it were absent
+        elif not is_hash(track["class_names_sha256"]):
+            raise ValueError("class_names_sha256 is not SHA-256; expected 64 hexadecimal digits")
+        elif kind != "logits":
+            raise ValueError(f"class_names_sha256 does not fit {kind}; expected it of logits only")
     if (AXES[kind] == 3) != (block >= 0) or block < -1:
         raise ValueError(f"block {block} does not fit {kind}; expected -1 for logits and embedding, and a block from 0 for others")
     if len(shape) != AXES[kind]:

@@ -63,6 +63,7 @@ class TorchNetwork:
             if not torch.cuda.is_available():
                 raise Unavailable(f"its torch {torch.__version__} finds no GPU")
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # fp32 is FP32, as in vitrine
+            torch.cuda.init()  # else there is no allocator yet to reset
             torch.cuda.reset_peak_memory_stats(self.device)
             self.before = torch.cuda.memory_allocated(self.device)
         torch.set_num_threads(spec["threads"])
