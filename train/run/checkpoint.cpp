@@ -53,6 +53,7 @@ Json json_of(const Checkpoint& checkpoint) {
        {std::pair("validation", &checkpoint.validation), {"best_validation", &checkpoint.best.accuracy}})
     if (*accuracy)
       json[key] = {{"top1", (*accuracy)->top1}, {"top5", (*accuracy)->top5}, {"images", (*accuracy)->images}};
+  if (checkpoint.class_names) json["class_names"] = *checkpoint.class_names;
   if (checkpoint.agreement) json["agreement"] = *checkpoint.agreement;
   if (checkpoint.passes)
     json["passes"] = {{"all", checkpoint.passes->all}, {"with_maps", checkpoint.passes->with_maps}};
@@ -86,6 +87,7 @@ Checkpoint checkpoint_of(const JsonFields& in) {
         in.damaged("tracks." + track + " is not a track's record");
       out.tracks[track] = fields.dump();
     }
+  if (in.has("class_names")) out.class_names = in.list_of_words("class_names");
   out.allowed = allowed_differences(in);
   for (const auto& [key, accuracy] :
        {std::pair("validation", &out.validation), {"best_validation", &out.best.accuracy}})

@@ -44,6 +44,8 @@ struct Checkpoint {
   /// The text of track.json by track name, of the cache's tracks or of those that a cache of the live teacher would
   /// have. Empty in older checkpoints.
   std::map<std::string, std::string> tracks;
+  /// TargetSource::matched_names() of those; absent in older checkpoints.
+  std::optional<std::vector<std::string>> class_names;
   std::optional<PassLists> passes;         ///< used by its epochs; absent in older checkpoints
   std::vector<AllowedDifference> allowed;  ///< so far
   std::uint64_t other_pictures = 0;        ///< groups so far

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -77,6 +78,12 @@ std::vector<std::pair<std::string, TrackInfo>> by_name(const std::vector<TrackIn
 /// Error.
 void check_resumed_tracks(const std::map<std::string, std::string>& before, const std::vector<TrackInfo>& now,
                           const std::string& where, Allowance& allowance);
+
+/// Compares the class names that the teacher's logits are mapped by, TargetSource::matched_names(), with those of the
+/// checkpoint; nullopt for one that does not record them. They may come from files beside the weights or the tracks,
+/// which the tracks' records do not have. Throws Error with the first difference.
+void check_resumed_classes(const std::optional<std::vector<std::string>>& before, const std::vector<std::string>& now,
+                           const std::string& where, Allowance& allowance);
 
 }  // namespace vitrine
 

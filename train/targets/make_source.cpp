@@ -4,7 +4,9 @@
 
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/base/local_ranks.h"
@@ -84,7 +86,9 @@ std::unique_ptr<TargetSource> make_source(const SourceSettings& settings, std::s
   if (const auto* live = dynamic_cast<const LiveTeacher*>(source.get()); live != nullptr && settings.met_objection)
     check_live(settings, *live, *index, map ? &*map : nullptr, views, stop);
   if (!map) return source;
-  auto mapped = std::make_unique<MappedTargets>(std::move(source), *std::move(map));
+  std::vector<std::string> names;
+  if (!settings.targets.class_map_files().given()) names = source->class_names();
+  auto mapped = std::make_unique<MappedTargets>(std::move(source), *std::move(map), std::move(names));
   describe(*mapped, views);
   return mapped;
 }
