@@ -20,23 +20,14 @@ TeacherClasses classes_of_files(const ExtractOptions& options, std::uint32_t cla
   return out;
 }
 
-}  // namespace
-
-TeacherClasses classes_of(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
+TeacherClasses classes_by_name(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
   const auto classes = static_cast<std::uint32_t>(teacher.classes());
   TeacherClasses out;
-  if (options.labels == Labels::kNone) return out;
-  if (const ClassMapFiles files{options.class_map, options.class_names}; files.given())
-    return classes_of_files(options, classes, index);
   if (classes == 0) return out;
   out.meeting = meet_classes(teacher.class_names(), index.classes);
   if (!options.taps.logits && out.meeting == ClassMeeting::kStrange) return out;
   out.map = map_by_name(teacher.class_names(), index.classes, options.images, "");
   if (out.map) {
-    if (options.taps.logits && options.taps.logits_encoding == "topk")
-      fail(
-          "taps.logits_encoding = \"topk\" keeps the largest logits only, but the teacher's classes are not the class "
-          "folders in their order, and a class map needs all logits; set taps.logits_encoding = \"uniform\"");
     out.names = teacher.class_names();
     return out;
   }
@@ -44,6 +35,20 @@ TeacherClasses classes_of(const ExtractOptions& options, const Teacher& teacher,
     fail(options.images, ": has ", index.classes.size(), " classes, but the teacher's head has ", classes,
          "; they must be the same classes in the same order, or be mapped (class_map, class_names); or keep only its "
          "features and attention (taps.logits = false), or set labels = \"none\"");
+  return out;
+}
+
+}  // namespace
+
+TeacherClasses classes_of(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
+  if (options.labels == Labels::kNone) return {};
+  TeacherClasses out = ClassMapFiles{options.class_map, options.class_names}.given()
+                           ? classes_of_files(options, static_cast<std::uint32_t>(teacher.classes()), index)
+                           : classes_by_name(options, teacher, index);
+  if (!out.names.empty() && options.taps.logits && options.taps.logits_encoding == "topk")
+    fail(
+        "taps.logits_encoding = \"topk\" keeps the largest logits only, but the teacher's classes are not the class "
+        "folders in their order, and a class map needs all logits; set taps.logits_encoding = \"uniform\"");
   return out;
 }
 

@@ -242,6 +242,11 @@ TEST_CASE(
   name(R"(["9", "2", "11", "0"])");
   check_refused(fixture.errors_of("cache", with({"taps.logits_encoding=topk", "taps.topk=2"})),
                 {"keeps the largest logits only", "taps.logits_encoding = \"uniform\""});
+  const std::filesystem::path names = fixture.root / "names.txt";
+  write_whole(names, "9\n2\n11\n0\n");
+  check_refused(
+      fixture.errors_of("cache", with({"taps.logits_encoding=topk", "taps.topk=2", "class_names=" + names.string()})),
+      {"keeps the largest logits only", "taps.logits_encoding = \"uniform\""});
   const CommandResult made = fixture.extract("cache", settings);
   CAPTURE(made.output);
   REQUIRE(made.exit_code == 0);
