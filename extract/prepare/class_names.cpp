@@ -25,8 +25,13 @@ TeacherClasses classes_by_name(const ExtractOptions& options, const Teacher& tea
   TeacherClasses out;
   if (classes == 0) return out;
   out.meeting = meet_classes(teacher.class_names(), index.classes);
-  if (!options.taps.logits && out.meeting == ClassMeeting::kStrange) return out;
-  out.map = map_by_name(teacher.class_names(), index.classes, options.images, "");
+  try {
+    out.map = map_by_name(teacher.class_names(), index.classes, options.images, "");
+  } catch (const Error& error) {
+    if (options.taps.logits) throw;
+    out.why_unmapped = error.what();  // features and attention need no map
+    return out;
+  }
   if (out.map) {
     out.names = teacher.class_names();
     return out;
@@ -57,12 +62,10 @@ std::string why_no_top1(const Teacher& teacher, const ImageIndex& index, const T
   if (classes == 0) return "it has no head";
   if (index.labelled() == 0) return "the images have no labels";
   if (met.map) return {};
+  if (!met.why_unmapped.empty()) return met.why_unmapped;
   if (classes != index.classes.size())
     return text("its head has ", classes, " classes, the images have ", index.classes.size(),
                 ", and no class_map or class_names says which correspond");
-  if (met.meeting == ClassMeeting::kStrange)
-    return text("some class folders are not among its classes: ",
-                strange_folders(teacher.class_names(), index.classes));
   return {};
 }
 

@@ -20,6 +20,7 @@ struct TeacherClasses {
   std::optional<ClassMap> map;  ///< none: in the order of the folders
   /// The teacher's, for classes.json, where `map` is by name for every folder; else none.
   std::vector<std::string> names;
+  std::string why_unmapped;                       ///< the names do not give a map, and no logits that need one are kept
   ClassMeeting meeting = ClassMeeting::kUnknown;  ///< of the names that the teacher knows, without a map of the options
 };
 
