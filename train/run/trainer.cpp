@@ -61,7 +61,7 @@ SourceSettings source_settings_of(const TrainOptions& options, bool resumed, All
   SourceSettings out = options.source_settings();
   if (!resumed)
     out.met_objection = [&allowance](const std::string& objection) {
-      allowance.meet(Difference::kChance, objection, "give a teacher that knows these classes, or correct that");
+      allowance.meet(Difference::kChance, objection, "give a teacher of these classes");
     };
   return out;
 }

@@ -55,7 +55,7 @@ void check_live(const SourceSettings& settings, const LiveTeacher& live, const I
     return;
   const std::uint32_t workers = settings.workers > 0 ? settings.workers : default_threads();
   const TeacherCheck check = check_teacher(teacher, views, index, settings.targets.check_images, settings.plan.seed,
-                                           map, settings.folders.images.string(), workers, stop);
+                                           map, settings.folders.images.string(), "targets.", workers, stop);
   for (const std::string& sentence : check.notes) note(sentence);
   if (!check.refusal.empty()) settings.met_objection(check.refusal);
 }
