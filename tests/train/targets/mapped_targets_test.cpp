@@ -173,6 +173,10 @@ TEST_CASE("a teacher that knows its class names is mapped by them, live, from it
 
   record.classes = {"cat", "ant", "wasp"};
   save_safetensors(fixture.weights, load_safetensors(fixture.weights), record.metadata());
+  CHECK(has(message_of([&] {
+              EvaluationTeacher(live.targets, {"ant", "bee", "cat"}, 3);
+            }),
+            "the student: has classes that are not among the teacher's 3 classes: bee"));
   CHECK(has(message_of([&] { trained(live); }), "not among the teacher's 3 classes: bee"));
 }
 
