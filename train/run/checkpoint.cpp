@@ -12,6 +12,7 @@
 #include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/base/json.h"
+#include "common/base/run_weights.h"
 #include "common/models/weights/torch_container.h"
 #include "common/models/weights/weights.h"
 #include "common/models/weights/zip_archive.h"
@@ -172,9 +173,8 @@ Tensors load_checkpoint_tensors(const std::filesystem::path& directory, const Ch
 
 std::filesystem::path weights_file(const std::filesystem::path& checkpoint) {
   if (!directory_exists(checkpoint)) return checkpoint;
+  if (const std::optional<std::filesystem::path> file = weights_of_run(checkpoint)) return *file;
   const RunFiles run(checkpoint);
-  for (const std::filesystem::path& file : {run.best_weights(), run.last_weights()})
-    if (path_exists(file)) return file;
   if (const std::optional<Checkpoint> last = read_checkpoint(checkpoint)) return run.checkpoints() / last->tensors_file;
   if (run.has_former_layout()) fail_for_former_layout(run, "give one of its .safetensors files");
   fail(checkpoint.string(),
