@@ -19,10 +19,6 @@ namespace {
 constexpr double kWorthTelling = 0.03;     // gain in top-1 that another mean and std must bring
 constexpr double kMaxConfidenceGap = 0.1;  // calibrated classifiers have a smaller gap between confidence and accuracy
 
-std::string percent(double share) {
-  return decimals(100 * share, 1) + " %";
-}
-
 // `keys`: what stands before the keys of the configuration.
 std::string colour_keys(const Normalisation& normalisation, const std::string& keys) {
   return text(keys, "teacher.mean = ", colour_words(normalisation.mean), ", ", keys,
@@ -70,7 +66,7 @@ std::string better_normalisation(const std::vector<Normalisation>& tried, const 
     if (fits_far_better(crops[i], crops[0]) && (best == 0 || crops[i].loss < crops[best].loss)) best = i;
   if (best == 0) return "";
   return text("of the usual mean and std, ", colour_keys(tried[best], keys), " fit best on the same crops, with top-1 ",
-              percent(crops[best].accuracy.top1), " instead of ", percent(crops[0].accuracy.top1),
+              percent_words(crops[best].accuracy.top1, 1), " instead of ", percent_words(crops[0].accuracy.top1, 1),
               "; set them if the teacher may have been trained with them");
 }
 
@@ -99,9 +95,9 @@ TeacherCheck judged(const Teacher& teacher, const std::vector<Normalisation>& tr
   const CleanCrops& crops = out.crops = all.front();
   const Accuracy& accuracy = crops.accuracy;
   const std::size_t classes = map != nullptr ? map->columns().size() : index.classes.size();
-  out.notes.push_back(text("teacher ", teacher.options().name, ": top-1 ", percent(accuracy.top1), ", top-5 ",
-                           percent(accuracy.top5), ", mean confidence ", percent(crops.confidence), " on ",
-                           accuracy.images, " clean crops",
+  out.notes.push_back(text("teacher ", teacher.options().name, ": top-1 ", percent_words(accuracy.top1, 1), ", top-5 ",
+                           percent_words(accuracy.top5, 1), ", mean confidence ", percent_words(crops.confidence, 1),
+                           " on ", accuracy.images, " clean crops",
                            map != nullptr ? text(" of the ", classes, " mapped classes") : "", ", with ",
                            colour_keys(teacher.normalisation(), request.keys)));
   if (accuracy.images == 0) return out;
@@ -109,8 +105,8 @@ TeacherCheck judged(const Teacher& teacher, const std::vector<Normalisation>& tr
   if (map == nullptr && static_cast<std::size_t>(teacher.classes()) == classes)
     if (const auto order = better_order({crops.labels, crops.predictions}, index.classes)) {
       out.refusal =
-          text("the teacher's top-1 is ", percent(accuracy.top1), " in the order of the class folders, but ",
-               percent(order->top1), " in ", order->name.empty() ? "another order" : order->name,
+          text("the teacher's top-1 is ", percent_words(accuracy.top1, 1), " in the order of the class folders, but ",
+               percent_words(order->top1, 1), " in ", order->name.empty() ? "another order" : order->name,
                ", which is the order of its head; ", order_remedy(*order, index.classes, request.folder, request.keys));
       return out;
     }
@@ -118,8 +114,8 @@ TeacherCheck judged(const Teacher& teacher, const std::vector<Normalisation>& tr
   const double error = std::sqrt(accuracy.top1 * (1 - accuracy.top1) / static_cast<double>(accuracy.images));
   const bool overconfident = crops.confidence - accuracy.top1 > std::max(kMaxConfidenceGap, 3 * error);
   if (overconfident)
-    out.notes.push_back(text("the teacher's mean confidence is ", percent(crops.confidence), ", but its top-1 is only ",
-                             percent(accuracy.top1),
+    out.notes.push_back(text("the teacher's mean confidence is ", percent_words(crops.confidence, 1),
+                             ", but its top-1 is only ", percent_words(accuracy.top1, 1),
                              "; usual causes: other classes or another class order than its head's, or another "
                              "normalisation (mean, std) or size than in its training"));
   // What is recorded may be wrong too.
@@ -129,7 +125,7 @@ TeacherCheck judged(const Teacher& teacher, const std::vector<Normalisation>& tr
   const std::string colours = better_normalisation(tried, all, request.keys);
   if (chance)
     out.refusal =
-        text("the teacher's top-1 of ", percent(accuracy.top1), " on ", accuracy.images,
+        text("the teacher's top-1 of ", percent_words(accuracy.top1, 1), " on ", accuracy.images,
              " clean crops is at chance for ", classes, " classes; ",
              !colours.empty() ? colours
                               : "the usual cause is a class order other than the one it was trained with, or other "
