@@ -22,7 +22,7 @@ enum class Difference {
   kPreprocessing,  ///< teachers with different mean, std or interpolation
   kMixed,          ///< tracks or shards computed with different arithmetic (extract/mixed.h)
   kPictures,       ///< the student's picture differs from the one that the teacher saw
-  kTracks,         ///< the tracks that a checkpoint learnt from have been replaced since, or there are fewer or more
+  kTracks,         ///< a checkpoint's tracks were replaced since, are fewer or more, or have other class names
   kChance          ///< a live teacher scores at chance, or fits another class order better
 };
 
