@@ -94,7 +94,7 @@ CleanCrops evaluate_teacher(const ExtractOptions& options, const std::shared_ptr
   if (std::string difference = decoding_difference(teacher, *index); !difference.empty())
     score.notes.push_back(std::move(difference));
   TeacherCheck check =
-      check_crops(teacher, crops, views, *index, count, /*seed=*/0, map, options.images, workers, stop);
+      check_crops(teacher, crops, views, *index, count, /*seed=*/0, map, options.images, /*keys=*/"", workers, stop);
   score.notes.insert(score.notes.end(), check.notes.begin() + 1, check.notes.end());  // without the figures
   if (!check.refusal.empty()) score.notes.push_back(std::move(check.refusal));
   return crops;

@@ -24,7 +24,7 @@ struct ExtractOptions {
   std::string part = "1/1";            ///< "i/n": this process makes every n-th shard, starting with the i-th; "auto"
   std::uint32_t workers = 0;           ///< 0: one per core
   std::uint32_t check_images = 256;    ///< clean crops on which the teacher is checked first; 0: no check
-  std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h), used by that check only
+  std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h); its names are recorded
   bool allow_chance = false;
   bool allow_empty = false;                            ///< class folders without a readable image
   bool allow_mixed = false;                            ///< continue tracks that another kind of machine began

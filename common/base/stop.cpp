@@ -25,14 +25,15 @@ std::array<Nanoseconds, kStopSignals.size()> first_came{};
 static_assert(Nanoseconds::is_always_lock_free);
 
 extern "C" void ask_to_stop(int number) {
-  request_stop();
   timespec clock{};
   ::clock_gettime(CLOCK_MONOTONIC, &clock);
   const std::int64_t now = std::int64_t{clock.tv_sec} * 1'000'000'000 + clock.tv_nsec;
   std::int64_t first = 0;
-  if (first_came[static_cast<std::size_t>(std::ranges::find(kStopSignals, number) - kStopSignals.begin())]
-          .compare_exchange_strong(first, now))
-    return;
+  const bool is_first =
+      first_came[static_cast<std::size_t>(std::ranges::find(kStopSignals, number) - kStopSignals.begin())]
+          .compare_exchange_strong(first, now);
+  request_stop();  // last: who sees the flag and waits kSecondSignalAfter is at least that long after the first
+  if (is_first) return;
   if (now - first < std::chrono::nanoseconds(kSecondSignalAfter).count()) return;
   ::signal(number, SIG_DFL);
   ::raise(number);  // pending until this handler returns

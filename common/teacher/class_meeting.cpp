@@ -57,7 +57,7 @@ std::optional<ClassMap> map_by_name(const std::vector<std::string>& names, const
       return map;
     }
     case ClassMeeting::kStrange:
-      fail(where, ": has class folders that are not among the teacher's ", names.size(),
+      fail(where, ": has classes that are not among the teacher's ", names.size(),
            " classes: ", strange_folders(names, folders), "; rename or remove them, or say which classes correspond (",
            keys, "class_map, ", keys, "class_names)");
     case ClassMeeting::kForeign:

@@ -29,8 +29,8 @@ std::string ambiguous_folder(const std::vector<std::string>& names, const std::v
 
 /// The map for a teacher whose logits are used: of kByName, which it prints; else none, and the classes are taken in
 /// the order of the folders, which it says of kForeign where their numbers agree. Throws Error for kStrange and for a
-/// folder whose name several classes have. `where`: the folders' path, for messages; `keys`: what stands before
-/// class_map and class_names in the configuration ("" or "targets.").
+/// folder whose name several classes have. `where`: what has these classes, for messages: the folders' path, or "the
+/// student"; `keys`: what stands before class_map and class_names in the configuration ("" or "targets.").
 std::optional<ClassMap> map_by_name(const std::vector<std::string>& names, const std::vector<std::string>& folders,
                                     const std::string& where, const std::string& keys);
 

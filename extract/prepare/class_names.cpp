@@ -27,33 +27,38 @@ TeacherClasses classes_of_files(const ExtractOptions& options, std::uint32_t cla
   return out;
 }
 
-}  // namespace
-
-TeacherClasses classes_of(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
+TeacherClasses classes_by_name(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
   const auto classes = static_cast<std::uint32_t>(teacher.classes());
   TeacherClasses out;
-  if (options.labels == Labels::kNone) return out;
-  if (const ClassMapFiles files{options.class_map, options.class_names}; files.given())
-    return classes_of_files(options, classes, index);
   if (classes == 0) return out;
   out.meeting = meet_classes(teacher.class_names(), index.classes);
-  const bool mapped =
-      out.meeting != ClassMeeting::kStrange &&
-      (out.meeting != ClassMeeting::kByName || ambiguous_folder(teacher.class_names(), index.classes).empty());
-  if (!options.taps.logits && !mapped) return out;
-  out.map = map_by_name(teacher.class_names(), index.classes, options.images, "");
-  set_names(out, teacher.class_names(), out.meeting);
-  if (out.map) {
-    if (options.taps.logits && options.taps.logits_encoding == "topk")
-      fail(
-          "taps.logits_encoding = \"topk\" keeps the largest logits only, but the teacher's classes are not the class "
-          "folders in their order, and a class map needs all logits; set taps.logits_encoding = \"uniform\"");
+  try {
+    out.map = map_by_name(teacher.class_names(), index.classes, options.images, "");
+  } catch (const Error& error) {
+    if (options.taps.logits) throw;
+    out.why_unmapped = error.what();  // features and attention need no map
     return out;
   }
+  set_names(out, teacher.class_names(), out.meeting);
+  if (out.map) return out;
   if (classes != index.classes.size() && options.taps.logits)
     fail(options.images, ": has ", index.classes.size(), " classes, but the teacher's head has ", classes,
          "; they must be the same classes in the same order, or be mapped (class_map, class_names); or keep only its "
          "features and attention (taps.logits = false), or set labels = \"none\"");
+  return out;
+}
+
+}  // namespace
+
+TeacherClasses classes_of(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
+  if (options.labels == Labels::kNone) return {};
+  TeacherClasses out = ClassMapFiles{options.class_map, options.class_names}.given()
+                           ? classes_of_files(options, static_cast<std::uint32_t>(teacher.classes()), index)
+                           : classes_by_name(options, teacher, index);
+  if (!out.names.empty() && options.taps.logits && options.taps.logits_encoding == "topk")
+    fail(
+        "taps.logits_encoding = \"topk\" keeps the largest logits only, but the teacher's classes are not the class "
+        "folders in their order, and a class map needs all logits; set taps.logits_encoding = \"uniform\"");
   return out;
 }
 
@@ -62,12 +67,10 @@ std::string why_no_top1(const Teacher& teacher, const ImageIndex& index, const T
   if (classes == 0) return "it has no head";
   if (index.labelled() == 0) return "the images have no labels";
   if (met.map) return {};
+  if (!met.why_unmapped.empty()) return met.why_unmapped;
   if (classes != index.classes.size())
     return text("its head has ", classes, " classes, the images have ", index.classes.size(),
                 ", and no class_map or class_names says which correspond");
-  if (met.meeting == ClassMeeting::kStrange)
-    return text("some class folders are not among its classes: ",
-                strange_folders(teacher.class_names(), index.classes));
   return {};
 }
 

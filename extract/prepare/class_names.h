@@ -22,6 +22,7 @@ struct TeacherClasses {
   std::vector<std::string> known;
   /// The same for classes.json; none where they are the folders in their order.
   std::vector<std::string> names;
+  std::string why_unmapped;                       ///< the names do not give a map, and no logits that need one are kept
   ClassMeeting meeting = ClassMeeting::kUnknown;  ///< of the names that the teacher knows, without a map of the options
 };
 

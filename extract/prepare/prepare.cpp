@@ -41,8 +41,9 @@ std::optional<TeacherScore> checked_score(const ExtractOptions& options, const T
     note("the teacher is not checked on clean crops: " + why);
     return std::nullopt;
   }
-  const TeacherCheck check = check_teacher(teacher, views, index, options.check_images, options.plan.seed,
-                                           classes.map ? &*classes.map : nullptr, options.images, workers, stop);
+  const TeacherCheck check =
+      check_teacher(teacher, views, index, options.check_images, options.plan.seed,
+                    classes.map ? &*classes.map : nullptr, options.images, /*keys=*/"", workers, stop);
   for (const std::string& sentence : check.notes) note(sentence);
   if (!check.refusal.empty()) {
     // Features and attention of a teacher that, by its names, has other classes are as good as any.

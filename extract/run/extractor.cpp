@@ -11,7 +11,9 @@
 #include <optional>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/base/progress.h"
+#include "common/cache/cache.h"
 #include "common/cache/shard_directory.h"
 #include "common/cache/shard_draft.h"
 #include "common/cache/writer.h"
@@ -57,6 +59,18 @@ class CompleteShards {
   std::vector<std::uint64_t> numbers_;
 };
 
+// Whether any track of the cache, of this run or not, has a shard of that number.
+bool any_track_has(const std::filesystem::path& cache, std::uint64_t number) {
+  const std::string file = shard_file_name(number);
+  for (const DirectoryEntry& teacher : list_directory(cache)) {
+    if (teacher.kind != DirectoryEntry::Kind::kDirectory || !is_teacher_directory(teacher.name)) continue;
+    for (const DirectoryEntry& track : list_directory(cache / teacher.name))
+      if (track.kind == DirectoryEntry::Kind::kDirectory && path_exists(cache / teacher.name / track.name / file))
+        return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 class Extractor::Shard : public ShardWork {
@@ -73,8 +87,6 @@ class Extractor::Shard : public ShardWork {
         group_losses_(extractor.ready_.tracks.size(), std::vector<CodecLoss>(plan_.layout().span_of(key).groups)) {
     views_.picture_hashes.resize(groups());
     views_.left_out.resize(views_.picture_hashes.size());
-    if (recipes_exist(extractor.cache_, plan_, key.pass, key.shard))
-      recorded_ = recorded_views(extractor.cache_, plan_, key.pass, key.shard);
     for (std::size_t t = 0; t < extractor.ready_.tracks.size(); ++t) {
       const TrackInfo& track = extractor.ready_.tracks[t];
       const bool there = shard_exists(extractor.cache_, track, plan_, key.pass, key.shard);
@@ -82,7 +94,11 @@ class Extractor::Shard : public ShardWork {
                               : std::make_unique<ShardDraft>(track, plan_, key.pass, key.shard,
                                                              extractor.ready_.codecs[t]->layout()));
     }
-    check_recipes_are_known();
+    // Recipes are published before targets, by other processes too: targets that are there now have theirs.
+    const bool targets_exist = extractor.left_out_later_ && any_track_has(extractor.cache_, number());
+    if (recipes_exist(extractor.cache_, plan_, key.pass, key.shard))
+      recorded_ = recorded_views(extractor.cache_, plan_, key.pass, key.shard);
+    if (targets_exist && !recorded_) fail_without_recipes();
   }
 
   std::uint32_t groups() const override { return plan_.layout().span_of(key_).groups; }
@@ -151,9 +167,7 @@ class Extractor::Shard : public ShardWork {
   std::filesystem::path recipes_file() const { return extractor_.cache_ / "recipes" / shard_file_name(number()); }
 
   // Without the recipes it is unknown which of the existing targets are blank.
-  void check_recipes_are_known() const {
-    const bool some = std::ranges::any_of(drafts_, [](const auto& draft) { return draft == nullptr; });
-    if (recorded_ || !some || !extractor_.left_out_later_) return;
+  [[noreturn]] void fail_without_recipes() const {
     throw Error(
         ErrorKind::kInput,
         {.path = recipes_file().string(),

@@ -182,6 +182,29 @@ TEST_CASE("after pictures have failed, adding targets is refused when the recipe
   CHECK(verify(fixture).exit_code == 0);
 }
 
+TEST_CASE("lost recipes are not made again without their marks, neither alone nor for another teacher") {
+  const ExtractFixture fixture;
+  const std::filesystem::path picture = fixture.images / "cat" / "1.jpg", other = fixture.root / "other.safetensors",
+                              recipes = fixture.root / "cache/recipes/00000.h5";
+  const std::vector<std::string> skip{"passes=1", "bad_images=skip"};
+  REQUIRE(fixture.prepare("cache", skip).exit_code == 0);
+  const std::string jpeg = read_whole(picture);
+  std::filesystem::remove(picture);
+  REQUIRE(fixture.extract("cache", skip).exit_code == 0);
+  write_whole(picture, jpeg);
+  std::filesystem::remove(recipes);
+  fixture.save_teacher(other, 3, 6);
+  for (const std::string& command : {fixture.command("cache", skip) + " --recipes",
+                                     fixture.command("cache", {"passes=1", "bad_images=skip", "teacher.name=other",
+                                                               "teacher.weights=" + other.string()})}) {
+    const CommandResult refused = vitrine::testing::run(command);
+    CAPTURE(refused.output);
+    CHECK(refused.exit_code == 2);
+    CHECK(has(refused.output, recipes.string() + ": is missing, but targets of its views exist"));
+    CHECK_FALSE(std::filesystem::exists(recipes));
+  }
+}
+
 TEST_CASE("a folder that lost most of its pictures is refused") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache", kPlain).exit_code == 0);

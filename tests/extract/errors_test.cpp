@@ -242,6 +242,11 @@ TEST_CASE(
   name(R"(["9", "2", "11", "0"])");
   check_refused(fixture.errors_of("cache", with({"taps.logits_encoding=topk", "taps.topk=2"})),
                 {"keeps the largest logits only", "taps.logits_encoding = \"uniform\""});
+  const std::filesystem::path names = fixture.root / "names.txt";
+  write_whole(names, "9\n2\n11\n0\n");
+  check_refused(
+      fixture.errors_of("cache", with({"taps.logits_encoding=topk", "taps.topk=2", "class_names=" + names.string()})),
+      {"keeps the largest logits only", "taps.logits_encoding = \"uniform\""});
   const CommandResult made = fixture.extract("cache", settings);
   CAPTURE(made.output);
   REQUIRE(made.exit_code == 0);
@@ -277,6 +282,24 @@ TEST_CASE(
   check_refused(fixture.errors_of("other", settings), {"not among the teacher's 4 classes: 0", "class_names"});
   // Features alone do not care about classes.
   CHECK(fixture.extract("features", with({"taps.logits=false", "taps.features=[-1]"})).exit_code == 0);
+  // Nor do they need a map, which neither a single folder nor a name that two classes have gives.
+  const std::filesystem::path part = fixture.root / "part";
+  std::filesystem::create_directories(part);
+  std::filesystem::copy(images / "9", part / "9");
+  const auto check_unmapped = [&](const char* cache, const std::string& why) {
+    const CommandResult unmapped =
+        fixture.extract(cache, with({"images=" + part.string(), "taps.logits=false", "taps.features=[-1]"}));
+    CAPTURE(unmapped.output);
+    CHECK(unmapped.exit_code == 0);
+    CHECK(has(unmapped.output, "not checked on clean crops: " + part.string()));
+    CHECK(has(unmapped.output, why));
+    check_refused(fixture.errors_of("other", with({"images=" + part.string()})), {why});
+  };
+  name(R"(["9", "2", "11", "0"])");
+  check_unmapped("single", "maps only 1 of the student's 1 classes");
+  std::filesystem::copy(images / "2", part / "2");
+  name(R"(["9", "9", "2", "0"])");
+  check_unmapped("ambiguous", "of the teacher have the name 9");
   name(R"(["nine", "two", "eleven", "zero"])");
   check_refused(fixture.errors_of("other", settings), {"top-1"});
   const CommandResult foreign = fixture.extract("foreign", with({"allow_chance=true"}));

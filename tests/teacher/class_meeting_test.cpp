@@ -42,7 +42,7 @@ TEST_CASE(
   CHECK_FALSE(map_by_name({"n01", "n02", "n03"}, folders, "photos", "").has_value());
   const std::string strange = message_of([&] { map_by_name({"ant", "wasp"}, {"ant", "bee"}, "photos", "targets."); });
   CAPTURE(strange);
-  CHECK(has(strange, "photos: has class folders that are not among the teacher's 2 classes: bee; "));
+  CHECK(has(strange, "photos: has classes that are not among the teacher's 2 classes: bee; "));
   CHECK(has(strange, "(targets.class_map, targets.class_names)"));
   CHECK(has(message_of([&] {
               map_by_name({"ant", "crane", "crane"}, {"ant", "crane"}, "photos", "");

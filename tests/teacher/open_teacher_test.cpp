@@ -422,10 +422,14 @@ TEST_CASE("tensors that cannot change the network are left out, others that it d
     for (const auto& [name, tensor] : extra) tensors[name] = tensor;
     save_safetensors(folder.weights, tensors);
   };
-  with({{"foo.bar", at::zeros({2})}, {"blocks.0.attn.mask", at::zeros({4, 4}, at::kInt)}});
+  with({{"foo.bar", at::zeros({2})},
+        {"blocks.0.attn.mask", at::zeros({4, 4}, at::kInt)},
+        {"center", at::zeros({1, 24})},
+        {"logit_scale", at::zeros({})},
+        {"mask_token", at::zeros({1, 1, 16})}});
   const OpenedTeacher teacher = folder.open();
   CAPTURE(all(teacher.notes));
-  CHECK(has(all(teacher.notes), "left out 2 tensors that this ViT does not use: \"blocks.0.attn.mask\", \"foo.bar\""));
+  CHECK(has(all(teacher.notes), "left out 5 tensors that this ViT does not use: \"blocks.0.attn.mask\", \"center\""));
   CHECK(at::equal(teacher.network->forward(x, {}).logits, expected));
   for (const char* name : {"blocks.0.attn.temperature", "blocks.2.gate", "patch_embed.norm.weight", "head.fc.weight",
                            "pre_logits.fc.weight", "rel_pos_bias.relative_position_bias_table"}) {
@@ -434,6 +438,11 @@ TEST_CASE("tensors that cannot change the network are left out, others that it d
     CAPTURE(message);
     CHECK(has(message, text("has a tensor that this ViT does not use: \"", name, "\"")));
     CHECK(has(message, "export_teacher.py"));
+  }
+  // Outside all modules: prompts of VPT, scales of SSF.
+  for (const char* name : {"prompt_embeddings", "ssf_scale_1"}) {
+    with({{name, at::zeros({1, 10, 16})}});
+    CHECK(has(message_of([&] { folder.open(); }), text("has a tensor that this ViT does not use: \"", name, "\"")));
   }
 }
 

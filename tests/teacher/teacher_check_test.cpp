@@ -91,10 +91,10 @@ void make_trained(Sample& sample, int images, const std::array<int, 2>& first, c
   save_safetensors(sample.options.weights, state_dict(*vit));
 }
 
-TeacherCheck checked(const Sample& sample) {
+TeacherCheck checked(const Sample& sample, const std::string& keys = {}) {
   const auto index = std::make_shared<const ImageIndex>(scan_image_folder(sample.root / "images", nullptr));
   const ViewMaker views(sample.root / "images", index, kSide);
-  return check_teacher(Teacher(sample.options, sample.taps), views, *index, 256, 1, nullptr, "IMAGES", 1);
+  return check_teacher(Teacher(sample.options, sample.taps), views, *index, 256, 1, nullptr, "IMAGES", keys, 1);
 }
 
 }  // namespace
@@ -118,6 +118,10 @@ TEST_CASE("the check before extraction: a good teacher's figures, and a head in 
             "the teacher's top-1 is 0.0 % in the order of the class folders, but 100.0 % in another order"));
   CHECK(has(wrong.refusal,
             "class_names in the head's order or a class_map; on these images its class 0 corresponds to \"second\""));
+  // In another configuration the keys have other names.
+  const TeacherCheck prefixed = checked(sample, "targets.");
+  CHECK(has(prefixed.refusal, "give targets.class_names in the head's order or a targets.class_map; on"));
+  CHECK(has(prefixed.notes[0], "targets.teacher.mean = [0.485, 0.456, 0.406], targets.teacher.std = [0.229, "));
 }
 
 TEST_CASE("other mean and std than in training: the best of the usual ones is noted, or nothing if none fits") {

@@ -26,7 +26,7 @@ EvaluationTeacher::EvaluationTeacher(const TargetOptions& options, const std::ve
   if (const ClassMapFiles files = options.class_map_files(); files.given())
     map_ = read_class_map(files, own, names);
   else if (own > 0)
-    map_ = map_by_name(teacher_.class_names(), names, options.teacher.file(), "targets.");
+    map_ = map_by_name(teacher_.class_names(), names, "the student", "targets.");
   if (const std::uint32_t known = map_ ? map_->student_classes() : own; known != classes)
     fail("the teacher of targets.teacher has ", known, " classes, the student ", classes,
          "; agreement needs the same classes in the same order, or a class map (targets.class_map)");

@@ -12,6 +12,7 @@
 #include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/base/json.h"
+#include "common/base/run_weights.h"
 #include "common/models/weights/torch_container.h"
 #include "common/models/weights/weights.h"
 #include "common/models/weights/zip_archive.h"
@@ -53,6 +54,7 @@ Json json_of(const Checkpoint& checkpoint) {
        {std::pair("validation", &checkpoint.validation), {"best_validation", &checkpoint.best.accuracy}})
     if (*accuracy)
       json[key] = {{"top1", (*accuracy)->top1}, {"top5", (*accuracy)->top5}, {"images", (*accuracy)->images}};
+  if (checkpoint.class_names) json["class_names"] = *checkpoint.class_names;
   if (checkpoint.agreement) json["agreement"] = *checkpoint.agreement;
   if (checkpoint.passes)
     json["passes"] = {{"all", checkpoint.passes->all}, {"with_maps", checkpoint.passes->with_maps}};
@@ -86,6 +88,7 @@ Checkpoint checkpoint_of(const JsonFields& in) {
         in.damaged("tracks." + track + " is not a track's record");
       out.tracks[track] = fields.dump();
     }
+  if (in.has("class_names")) out.class_names = in.list_of_words("class_names");
   out.allowed = allowed_differences(in);
   for (const auto& [key, accuracy] :
        {std::pair("validation", &out.validation), {"best_validation", &out.best.accuracy}})
@@ -170,9 +173,8 @@ Tensors load_checkpoint_tensors(const std::filesystem::path& directory, const Ch
 
 std::filesystem::path weights_file(const std::filesystem::path& checkpoint) {
   if (!directory_exists(checkpoint)) return checkpoint;
+  if (const std::optional<std::filesystem::path> file = weights_of_run(checkpoint)) return *file;
   const RunFiles run(checkpoint);
-  for (const std::filesystem::path& file : {run.best_weights(), run.last_weights()})
-    if (path_exists(file)) return file;
   if (const std::optional<Checkpoint> last = read_checkpoint(checkpoint)) return run.checkpoints() / last->tensors_file;
   if (run.has_former_layout()) fail_for_former_layout(run, "give one of its .safetensors files");
   fail(checkpoint.string(),

@@ -44,6 +44,8 @@ struct Checkpoint {
   /// The text of track.json by track name, of the cache's tracks or of those that a cache of the live teacher would
   /// have. Empty in older checkpoints.
   std::map<std::string, std::string> tracks;
+  /// TargetSource::matched_names() of those; absent in older checkpoints.
+  std::optional<std::vector<std::string>> class_names;
   std::optional<PassLists> passes;         ///< used by its epochs; absent in older checkpoints
   std::vector<AllowedDifference> allowed;  ///< so far
   std::uint64_t other_pictures = 0;        ///< groups so far
@@ -64,8 +66,8 @@ std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& directory
 /// Loads the tensors that it names. Throws Error when they are missing or damaged.
 Tensors load_checkpoint_tensors(const std::filesystem::path& directory, const Checkpoint& checkpoint);
 
-/// The file of weights to evaluate: `checkpoint` itself if it is a file; in a run's directory its best weights if
-/// some were selected, else the last ones, else the last checkpoint. Throws Error when there is none.
+/// The file of weights to evaluate: `checkpoint` itself if it is a file; of a run's directory or its folder of weights
+/// weights_of_run() (run_weights.h); else, of a run's directory, the last checkpoint. Throws Error when there is none.
 std::filesystem::path weights_file(const std::filesystem::path& checkpoint);
 
 /// The entry of an archive (.pth, TorchScript) that has a record: JSON, WeightsRecord::metadata() as one object.

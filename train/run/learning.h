@@ -28,7 +28,7 @@ struct LearningEvidence {
   std::optional<double> agreement;  ///< share of the logged views with the teacher's most probable class
   std::uint64_t compared = 0;       ///< logged views that kl, constant_kl and agreement are of
   double times_seen = 0;            ///< each view by now, on average; 0: not known
-  /// Of the last validation: cross entropy, and agreement with the teacher.
+  /// Of the phase's last validation, at most an epoch ago: cross entropy, and agreement with the teacher.
   std::optional<double> validation_loss, validation_agreement;
   std::uint64_t channels = 0, silent = 0;  ///< of the student's last stage; without variance over the logged views
 };

@@ -142,8 +142,12 @@ std::string Monitor::conclude(std::uint64_t step, const SchedulePoint& point, bo
   statistics_.reset();
   if (options_.passes > 0)
     evidence_.times_seen = static_cast<double>(step) / static_cast<double>(options_.steps_per_epoch * options_.passes);
-  evidence_.validation_loss = number_at(log_.last_validation(), "loss");
-  evidence_.validation_agreement = number_at(log_.last_validation(), "agreement");
+  // This epoch's validation is still to come. Earlier weights than the last epoch's, or another phase's, were others.
+  const nlohmann::ordered_json& validation = log_.last_validation();
+  const bool is_recent = validation.contains("phase") && validation.at("phase") == at.phase &&
+                         step - validation.at("step").get<std::uint64_t>() <= options_.steps_per_epoch;
+  evidence_.validation_loss = is_recent ? number_at(validation, "loss") : std::nullopt;
+  evidence_.validation_agreement = is_recent ? number_at(validation, "agreement") : std::nullopt;
   std::vector<LearningFinding> found = learning_findings(evidence_);
   if (step % options_.steps_per_epoch == 0) {
     count_epoch();

@@ -27,8 +27,8 @@ void TrainOptions::fields(Fields& f) {
          "accepted differences, comma-separated: teachers (tracks, or the teacher used for agreement, of other "
          "weights), preprocessing (theirs), mixed (tracks or shards of another device kind, instruction set, library "
          "version, precision or micro-batch), pictures (decoded differently than for the teacher), tracks (replaced "
-         "since the checkpoint), chance (a live teacher that scores at chance, or fits another class order better); "
-         "empty: none");
+         "since the checkpoint, or their teacher's class names changed), chance (a live teacher that scores at chance, "
+         "or fits another class order better); empty: none");
   f.number("hold_out", hold_out,
            "share of images, of each class, that does not teach the student and validates it where validation is not "
            "given; chosen by a hash of their names; with a cache: as it was made",

@@ -232,4 +232,26 @@ void check_resumed_tracks(const std::map<std::string, std::string>& before, cons
                      remedy);
 }
 
+void check_resumed_classes(const std::optional<std::vector<std::string>>& before, const std::vector<std::string>& now,
+                           const std::string& where, Allowance& allowance) {
+  if (!before || *before == now) return;
+  std::string difference;
+  if (before->empty()) {
+    difference = text(
+        "took the teacher's classes in the order of the class folders, and they are now matched by name: ", now.front(),
+        ", ...");
+  } else if (now.empty()) {
+    difference = text("matched the teacher's classes by name (", before->front(),
+                      ", ...), and they are now taken in the order of the class folders");
+  } else {
+    const auto [was, is] = std::ranges::mismatch(*before, now);
+    const auto name = [](const auto& names, const auto& at) { return at == names.end() ? "absent" : *at; };
+    difference = text("learnt with class ", was - before->begin(), " of the teacher = ", name(*before, was),
+                      ", which is now ", name(now, is));
+  }
+  allowance.meet(Difference::kTracks, text(where, ": the checkpoint ", difference),
+                 "resume with the teacher's class names as they were (the file beside its weights or, in a cache, "
+                 "classes.json), or choose another output");
+}
+
 }  // namespace vitrine

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -21,7 +22,7 @@ enum class Difference {
   kPreprocessing,  ///< teachers with different mean, std or interpolation
   kMixed,          ///< tracks or shards computed with different arithmetic (extract/mixed.h)
   kPictures,       ///< the student's picture differs from the one that the teacher saw
-  kTracks,         ///< the tracks that a checkpoint learnt from have been replaced since, or there are fewer or more
+  kTracks,         ///< a checkpoint's tracks were replaced since, are fewer or more, or have other class names
   kChance          ///< a live teacher scores at chance, or fits another class order better
 };
 
@@ -77,6 +78,12 @@ std::vector<std::pair<std::string, TrackInfo>> by_name(const std::vector<TrackIn
 /// Error.
 void check_resumed_tracks(const std::map<std::string, std::string>& before, const std::vector<TrackInfo>& now,
                           const std::string& where, Allowance& allowance);
+
+/// Compares the class names that the teacher's logits are mapped by, TargetSource::matched_names(), with those of the
+/// checkpoint; nullopt for one that does not record them. They may come from files beside the weights or the tracks,
+/// which the tracks' records do not have. Throws Error with the first difference.
+void check_resumed_classes(const std::optional<std::vector<std::string>>& before, const std::vector<std::string>& now,
+                           const std::string& where, Allowance& allowance);
 
 }  // namespace vitrine
 

@@ -61,7 +61,7 @@ SourceSettings source_settings_of(const TrainOptions& options, bool resumed, All
   SourceSettings out = options.source_settings();
   if (!resumed)
     out.met_objection = [&allowance](const std::string& objection) {
-      allowance.meet(Difference::kChance, objection, "give a teacher that knows these classes, or correct that");
+      allowance.meet(Difference::kChance, objection, "give a teacher of these classes");
     };
   return out;
 }
@@ -140,6 +140,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
   state_.checkpoint.passes = passes_;
   state_.checkpoint.tracks.clear();  // a resumed run's may be gone by now
   for (const auto& [name, track] : by_name(source_->tracks())) state_.checkpoint.tracks[name] = track.json();
+  state_.checkpoint.class_names = source_->matched_names();
 }
 
 void Trainer::check_provenance() {
@@ -157,6 +158,7 @@ Tensors Trainer::state() {
 
 void Trainer::restore() {
   check_resumed_tracks(resumed_->tracks, source_->tracks(), options_.output, allowance_);
+  check_resumed_classes(resumed_->class_names, source_->matched_names(), options_.output, allowance_);
   state_.restore(options_.output, *resumed_, learners(), allowance_);
   note_changed_length();
 }

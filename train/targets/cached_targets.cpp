@@ -130,7 +130,9 @@ std::vector<std::string> CachedTargets::class_names() const {
                    .remedy = "the file is damaged, copy or make it again"});
     if (&reader != &logits_.front() && names != out)
       fail(cache_.directory().string(), ": the classes of ", teacher_of(logits_.front()->track()), " and of ", teacher,
-           " have other names or another order; teachers of different classes cannot teach together");
+           " have other names or another order; teachers of different classes cannot teach together: name one of them "
+           "in "
+           "targets.cache_teacher");
     out = std::move(names);
   }
   return out;

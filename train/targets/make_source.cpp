@@ -4,7 +4,9 @@
 
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/base/local_ranks.h"
@@ -33,11 +35,12 @@ std::unique_ptr<TargetSource> unmapped_source(const SourceSettings& settings, st
   throw std::logic_error("an unknown kind of target source");
 }
 
-// By the files that the settings name, else by name.
-std::optional<ClassMap> map_of(const SourceSettings& settings, const TargetSource& source, const ImageIndex& index) {
+// By the files that the settings name, else by name: `names`, the source's.
+std::optional<ClassMap> map_of(const SourceSettings& settings, const TargetSource& source,
+                               const std::vector<std::string>& names, const ImageIndex& index) {
   if (const ClassMapFiles files = settings.targets.class_map_files(); files.given())
     return read_class_map(files, static_cast<std::uint32_t>(source.shapes().classes), index.classes);
-  return map_by_name(source.class_names(), index.classes, settings.folders.images.string(), "targets.");
+  return map_by_name(names, index.classes, settings.folders.images.string(), "targets.");
 }
 
 // As vitrine-extract checks it before it makes a cache.
@@ -52,7 +55,7 @@ void check_live(const SourceSettings& settings, const LiveTeacher& live, const I
     return;
   const std::uint32_t workers = settings.workers > 0 ? settings.workers : default_threads();
   const TeacherCheck check = check_teacher(teacher, views, index, settings.targets.check_images, settings.plan.seed,
-                                           map, settings.folders.images.string(), workers, stop);
+                                           map, settings.folders.images.string(), "targets.", workers, stop);
   for (const std::string& sentence : check.notes) note(sentence);
   if (!check.refusal.empty()) settings.met_objection(check.refusal);
 }
@@ -79,12 +82,14 @@ std::unique_ptr<TargetSource> make_source(const SourceSettings& settings, std::s
   if (settings.targets.class_map_files().given() && settings.targets.source == TargetKind::kNone)
     fail("targets.class_map and targets.class_names map a teacher's classes, but targets.source = \"none\"");
   std::unique_ptr<TargetSource> source = unmapped_source(settings, index, bad, stop);
-  std::optional<ClassMap> map = map_of(settings, *source, *index);
+  std::vector<std::string> names = source->class_names();  // also with files: several teachers' must be the same
+  std::optional<ClassMap> map = map_of(settings, *source, names, *index);
   const ViewMaker views(settings.folders, index, source->plan().options().image_size, bad);
   if (const auto* live = dynamic_cast<const LiveTeacher*>(source.get()); live != nullptr && settings.met_objection)
     check_live(settings, *live, *index, map ? &*map : nullptr, views, stop);
   if (!map) return source;
-  auto mapped = std::make_unique<MappedTargets>(std::move(source), *std::move(map));
+  if (settings.targets.class_map_files().given()) names.clear();
+  auto mapped = std::make_unique<MappedTargets>(std::move(source), *std::move(map), std::move(names));
   describe(*mapped, views);
   return mapped;
 }

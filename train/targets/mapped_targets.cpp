@@ -9,8 +9,8 @@
 
 namespace vitrine {
 
-MappedTargets::MappedTargets(std::unique_ptr<const TargetSource> source, ClassMap map)
-    : source_(std::move(source)), map_(std::move(map)) {
+MappedTargets::MappedTargets(std::unique_ptr<const TargetSource> source, ClassMap map, std::vector<std::string> names)
+    : source_(std::move(source)), map_(std::move(map)), names_(std::move(names)) {
   if (source_->shapes().topk)
     fail(
         "targets.class_map and targets.class_names, and classes that are matched by name, need all of the teacher's "

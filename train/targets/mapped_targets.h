@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "common/image/views.h"
@@ -18,13 +19,14 @@ namespace vitrine {
 /// forwards everything else.
 class MappedTargets : public TargetSource {
  public:
-  /// Throws Error when the source has only the largest logits, because a column's sum over the other classes is
-  /// unknown.
-  MappedTargets(std::unique_ptr<const TargetSource> source, ClassMap map);
+  /// `names`: the teacher's, where `map` is by name. Throws Error when the source has only the largest logits, because
+  /// a column's sum over the other classes is unknown.
+  MappedTargets(std::unique_ptr<const TargetSource> source, ClassMap map, std::vector<std::string> names = {});
 
   const Plan& plan() const override { return source_->plan(); }
   TargetShapes shapes() const override;
   std::vector<TrackInfo> tracks() const override { return source_->tracks(); }
+  std::vector<std::string> matched_names() const override { return names_; }
   std::vector<std::uint32_t> passes(bool features) const override { return source_->passes(features); }
   bool new_pass_each_epoch() const override { return source_->new_pass_each_epoch(); }
   std::vector<Recipe> recipes(GroupKey key) const override { return source_->recipes(key); }
@@ -41,6 +43,7 @@ class MappedTargets : public TargetSource {
  private:
   std::unique_ptr<const TargetSource> source_;
   ClassMap map_;
+  std::vector<std::string> names_;
 };
 
 }  // namespace vitrine

@@ -59,6 +59,9 @@ class TargetSource {
   virtual std::vector<TrackInfo> tracks() const { return {}; }
   /// The names of the classes of the logits, in their order, where the teacher or its cache knows them; else empty.
   virtual std::vector<std::string> class_names() const { return {}; }
+  /// The teacher's class names that its logits are mapped by; empty where they are mapped by files or taken in the
+  /// order of the student's classes.
+  virtual std::vector<std::string> matched_names() const { return {}; }
   /// Passes that epochs may use, ascending; with `features`, those that have every feature and attention target.
   virtual std::vector<std::uint32_t> passes(bool features) const = 0;
   /// Whether an epoch uses the pass of its own number, so that a run of another length has the same in each epoch;

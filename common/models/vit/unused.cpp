@@ -17,6 +17,13 @@ std::string module_of(const std::string& name) {
   return name.substr(0, name.find('.'));
 }
 
+/// Whether a tensor outside all modules may be part of a forward, as prompts and scales of a tuned ViT are: it has
+/// features of the tokens' width. A mask's token takes part in training only.
+bool is_of_tokens(const std::string& name, const at::Tensor& tensor, int dim) {
+  return name.find('.') == std::string::npos && name != "mask_token" && name != "masked_embed" && tensor.dim() > 0 &&
+         tensor.size(-1) == dim;
+}
+
 }  // namespace
 
 void drop_unused(const Vit& vit, const std::string& where, Tensors& weights, std::vector<std::string>& notes) {
@@ -28,7 +35,7 @@ void drop_unused(const Vit& vit, const std::string& where, Tensors& weights, std
   std::erase_if(weights, [&](const auto& item) {
     const auto& [name, tensor] = item;
     if (state.contains(name)) return false;
-    if (tensor.is_floating_point() && modules.contains(module_of(name)))
+    if (tensor.is_floating_point() && (modules.contains(module_of(name)) || is_of_tokens(name, tensor, vit->dim())))
       throw Error(ErrorKind::kInput,
                   {.path = where,
                    .what = text("has a tensor that this ViT does not use: \"", name, "\", so its network is another"),

@@ -247,39 +247,49 @@ TEST_CASE("a monitor leaves out the time of pauses, and names a learning rate as
   CHECK(sentence == "did nothing: no weight has changed (schedule.joint.lr = 0.1, which lr_batch makes 0.4)");
 }
 
-TEST_CASE("a monitor compares with the last validation of the log, and gives the epoch's words") {
-  const vitrine::testing::TemporaryDirectory directory;
-  PhaseOptions phase;
-  phase.name = "joint", phase.lr = 0.1;
-  std::string words;
-  {
-    RunLog log(directory.path(), {});
-    Monitor monitor({.steps = 32, .steps_per_epoch = 8, .batch = 1, .passes = 1}, log, 0);
-    LossTerms terms;
-    terms.label = at::tensor(0.5);
-    for (std::uint32_t step = 1; step <= 24; ++step) {
-      const SchedulePoint point{.phase = &phase, .epoch = (step - 1) / 8, .lr = 0.1};
-      monitor.before(point, [] { return std::vector<double>{1}; });
-      monitor.after(point, 0);
-      monitor.add_line(step, point, terms, {});
-      if (step == 8) {
-        ValidationMetrics validation;
-        validation.at = {8, 1, "joint"};
-        validation.loss = 2;
-        log.add(validation);
+TEST_CASE("a monitor compares with its phase's validation of the epoch before, and gives the epoch's words") {
+  struct Validation {
+    std::uint64_t step;
+    const char* phase;
+    bool compared;
+  };
+  for (const Validation& last : {Validation{16, "joint", true}, {8, "joint", false}, {16, "align", false}}) {
+    CAPTURE(last.step);
+    CAPTURE(last.phase);
+    const vitrine::testing::TemporaryDirectory directory;
+    PhaseOptions phase;
+    phase.name = "joint", phase.lr = 0.1;
+    std::string words;
+    {
+      RunLog log(directory.path(), {});
+      Monitor monitor({.steps = 32, .steps_per_epoch = 8, .batch = 1, .passes = 1}, log, 0);
+      LossTerms terms;
+      terms.label = at::tensor(0.5);
+      for (std::uint32_t step = 1; step <= 24; ++step) {
+        const SchedulePoint point{.phase = &phase, .epoch = (step - 1) / 8, .lr = 0.1};
+        monitor.before(point, [] { return std::vector<double>{1}; });
+        monitor.after(point, 0);
+        monitor.add_line(step, point, terms, {});
+        if (step % 8 == 0) words = monitor.conclude(step, point, false, {1.5});
+        if (step == last.step) {  // after the conclusion, as in training
+          ValidationMetrics validation;
+          validation.at = {step, step / 8, last.phase};
+          validation.loss = 2;
+          log.add(validation);
+        }
       }
-      if (step % 8 == 0) words = monitor.conclude(step, point, false, {1.5});
+      monitor.finish();
     }
-    monitor.finish();
+    CHECK(words == "label from 0.5 to 0.5");
+    std::istringstream lines(vitrine::testing::read_whole(RunFiles(directory.path()).metrics()));
+    std::vector<std::uint64_t> fitted;
+    for (std::string text; std::getline(lines, text);)
+      if (const auto line = nlohmann::json::parse(text); line.at("event") == "phase")
+        for (const auto& finding : line.at("findings"))
+          if (finding.at("kind") == "seen views") fitted.push_back(line.at("step"));
+    CHECK(fitted ==
+          (last.compared ? std::vector<std::uint64_t>{24} : std::vector<std::uint64_t>{}));  // of three sweeps
+    const RunLog resumed(directory.path(), {.step = 24});
+    CHECK(resumed.last_validation().at("loss") == 2);
   }
-  CHECK(words == "label from 0.5 to 0.5");
-  std::istringstream lines(vitrine::testing::read_whole(RunFiles(directory.path()).metrics()));
-  std::vector<std::uint64_t> fitted;
-  for (std::string text; std::getline(lines, text);)
-    if (const auto line = nlohmann::json::parse(text); line.at("event") == "phase")
-      for (const auto& finding : line.at("findings"))
-        if (finding.at("kind") == "seen views") fitted.push_back(line.at("step"));
-  CHECK(fitted == std::vector<std::uint64_t>{24});  // after three sweeps over one pass
-  const RunLog resumed(directory.path(), {.step = 24});
-  CHECK(resumed.last_validation().at("loss") == 2);
 }

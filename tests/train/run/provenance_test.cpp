@@ -7,6 +7,7 @@
 
 #include "common/base/hash.h"
 #include "common/cache/cache.h"
+#include "common/cache/teacher_classes.h"
 #include "common/cache/writer.h"
 #include "common/config/config.h"
 #include "tests/support/message.h"
@@ -341,6 +342,51 @@ TEST_CASE("a run resumes with other weights of its live teacher only when allowe
     CHECK(has(refused, part));
   options.allow = "tracks";
   CHECK_NOTHROW(trained(options));
+}
+
+TEST_CASE("a run resumes with other class names of its teacher only when allowed") {
+  const ProvenanceFixture fixture;
+  const std::vector<std::string> names{"cat", "ant", "bee"};
+  TrainOptions options;
+  const auto check_refused = [&](const std::string& part) {
+    const std::string refused = message_of([&] { trained(options, 2); });
+    CAPTURE(refused);
+    CHECK(has(refused, part));
+    CHECK(has(refused, "--allow tracks"));
+  };
+  SUBCASE("a live teacher's, whose weights are given without the file that has them") {
+    const std::filesystem::path folder = fixture.root / "teacher";
+    write_whole(folder / "config.json", R"({"pretrained_cfg": {"label_names": ["cat", "ant", "bee"]}})");
+    std::filesystem::copy_file(fixture.weights, folder / "model.safetensors");
+    options = fixture.logits_only(TargetKind::kTeacher, "run");
+    options.targets.teacher.weights = folder.string();
+    trained(options, 1);
+    options.targets.teacher.weights = fixture.weights.string();
+    check_refused("by name (cat, ...), and they are now taken in the order of the class folders");
+    options.allow = "tracks";
+    CHECK_NOTHROW(trained(options, 2));
+  }
+  SUBCASE("a cache's, which appear or change") {
+    fixture.make(kLogits);
+    options = fixture.logits_only(TargetKind::kCache, "run");
+    trained(options, 1);
+    const std::string logits = Cache(fixture.root / "cache").track("logits").directory();
+    const std::string teacher = logits.substr(0, logits.find('/'));
+    write_teacher_classes(fixture.root / "cache", teacher, names);
+    check_refused("in the order of the class folders, and they are now matched by name: cat, ...");
+    options.output += "-named";
+    trained(options, 1);
+    CHECK_NOTHROW(trained(options, 2));
+    std::filesystem::remove(fixture.root / "cache" / teacher / kTeacherClassesFile);
+    write_teacher_classes(fixture.root / "cache", teacher, {"cat", "bee", "ant"});
+    check_refused("learnt with class 1 of the teacher = ant, which is now bee");
+    // A checkpoint of an older version has no names.
+    const std::filesystem::path last = std::filesystem::path(options.output) / "checkpoints/last.json";
+    auto json = nlohmann::ordered_json::parse(read_whole(last));
+    REQUIRE(json.erase("class_names") == 1);
+    write_whole(last, json.dump(2));
+    CHECK_NOTHROW(trained(options, 3));
+  }
 }
 
 TEST_CASE("words are accepted from the configuration and the command line; an unknown one is refused with the list") {

@@ -173,6 +173,10 @@ TEST_CASE("a teacher that knows its class names is mapped by them, live, from it
 
   record.classes = {"cat", "ant", "wasp"};
   save_safetensors(fixture.weights, load_safetensors(fixture.weights), record.metadata());
+  CHECK(has(message_of([&] {
+              EvaluationTeacher(live.targets, {"ant", "bee", "cat"}, 3);
+            }),
+            "the student: has classes that are not among the teacher's 3 classes: bee"));
   CHECK(has(message_of([&] { trained(live); }), "not among the teacher's 3 classes: bee"));
 }
 
@@ -180,7 +184,10 @@ TEST_CASE("a live teacher is checked on clean crops before the first step, and o
   const TrainFixture fixture;
   TrainOptions options = fixture.logits_only(TargetKind::kTeacher, "run");
   options.targets.check_images = 15;
-  CHECK(has(message_of([&] { trained(options); }), "continue anyway with --allow chance"));
+  const std::string refused = message_of([&] { trained(options); });
+  CAPTURE(refused);
+  CHECK(has(refused, " targets."));  // its own keys
+  CHECK(has(refused, "give a teacher of these classes, or continue anyway with --allow chance"));
   CHECK_FALSE(std::filesystem::exists(fixture.root / "run"));
   options.allow = "chance";
   trained(options);

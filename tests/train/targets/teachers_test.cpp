@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/cache/teacher_classes.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 #include "tests/train/fixture.h"
@@ -140,6 +141,26 @@ TEST_CASE("teachers that cannot teach together are refused with the key") {
               t.features = t.attention = "";
             }),
             "keeps the largest logits only"));
+}
+
+TEST_CASE("teachers whose recorded class names differ are refused, with and without a class map") {
+  const TwoTeachers fixture;
+  TrainOptions options = fixture.both("run");
+  const std::string logits = fixture.source(options)->tracks().front().directory();
+  write_teacher_classes(fixture.root / "cache", logits.substr(0, logits.find('/')), {"cat", "ant", "bee"});
+  const std::filesystem::path map = fixture.root / "map.txt";
+  vitrine::testing::write_whole(map, "0 cat\n1 ant\n2 bee\n");
+  for (const std::string& file : {std::string(), map.string()}) {
+    options.targets.class_map = file;
+    const std::string refused = message_of([&] { fixture.source(options); });
+    CAPTURE(refused);
+    CHECK(has(refused, "have other names or another order"));
+    CHECK(has(refused, "name one of them in targets.cache_teacher"));
+  }
+  options.targets.cache_teacher = "small";
+  options.targets.features = "small/features.1";
+  options.transformer.stages.clear();
+  CHECK_NOTHROW(fixture.source(options));
 }
 
 TEST_CASE("the embedding term draws the student's pooled feature to the teacher's embedding") {
