@@ -11,10 +11,10 @@
 namespace vitrine {
 namespace {
 
-void set_names(TeacherClasses& classes, std::vector<std::string> names, ClassMeeting meeting) {
-  if (meeting != ClassMeeting::kSame && meeting != ClassMeeting::kByName) return;
+void set_names(TeacherClasses& classes, std::vector<std::string> names, ClassNameMatch match) {
+  if (match != ClassNameMatch::kSame && match != ClassNameMatch::kByName) return;
   classes.known = std::move(names);
-  if (meeting == ClassMeeting::kByName) classes.names = classes.known;
+  if (match == ClassNameMatch::kByName) classes.names = classes.known;
 }
 
 TeacherClasses classes_of_files(const ExtractOptions& options, std::uint32_t classes, const ImageIndex& index) {
@@ -22,8 +22,8 @@ TeacherClasses classes_of_files(const ExtractOptions& options, std::uint32_t cla
   out.map = read_class_map({options.class_map, options.class_names}, classes, index.classes);
   if (!options.class_map.empty()) return out;
   std::vector<std::string> names = read_class_names(options.class_names, classes);
-  const ClassMeeting meeting = meet_classes(names, index.classes);
-  set_names(out, std::move(names), meeting);
+  const ClassNameMatch match = compare_class_names(names, index.classes);
+  set_names(out, std::move(names), match);
   return out;
 }
 
@@ -31,7 +31,7 @@ TeacherClasses classes_by_name(const ExtractOptions& options, const Teacher& tea
   const auto classes = static_cast<std::uint32_t>(teacher.classes());
   TeacherClasses out;
   if (classes == 0) return out;
-  out.meeting = meet_classes(teacher.class_names(), index.classes);
+  out.match = compare_class_names(teacher.class_names(), index.classes);
   try {
     out.map = map_by_name(teacher.class_names(), index.classes, options.images, "");
   } catch (const Error& error) {
@@ -39,7 +39,7 @@ TeacherClasses classes_by_name(const ExtractOptions& options, const Teacher& tea
     out.why_unmapped = error.what();  // features and attention need no map
     return out;
   }
-  set_names(out, teacher.class_names(), out.meeting);
+  set_names(out, teacher.class_names(), out.match);
   if (out.map) return out;
   if (classes != index.classes.size() && options.taps.logits)
     fail(options.images, ": has ", index.classes.size(), " classes, but the teacher's head has ", classes,

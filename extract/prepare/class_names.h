@@ -8,7 +8,7 @@
 
 #include "common/plan/image_index.h"
 #include "common/teacher/class_map.h"
-#include "common/teacher/class_meeting.h"
+#include "common/teacher/class_name_match.h"
 #include "common/teacher/teacher.h"
 #include "extract/options.h"
 
@@ -22,8 +22,9 @@ struct TeacherClasses {
   std::vector<std::string> known;
   /// The same for classes.json; none where they are the folders in their order.
   std::vector<std::string> names;
-  std::string why_unmapped;                       ///< the names do not give a map, and no logits that need one are kept
-  ClassMeeting meeting = ClassMeeting::kUnknown;  ///< of the names that the teacher knows, without a map of the options
+  std::string why_unmapped;  ///< the names do not give a map, and no logits that need one are kept
+  ClassNameMatch match =
+      ClassNameMatch::kUnknown;  ///< of the names that the teacher knows, without a map of the options
 };
 
 /// The map that the options name; without one, of class folders that the teacher knows by name, which it prints. Throws

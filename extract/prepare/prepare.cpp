@@ -17,7 +17,7 @@
 #include "common/cache/track.h"
 #include "common/cache/writer.h"
 #include "common/teacher/calibrate.h"
-#include "common/teacher/class_meeting.h"
+#include "common/teacher/class_name_match.h"
 #include "common/teacher/teacher_check.h"
 #include "extract/compare.h"
 #include "extract/memory.h"
@@ -47,7 +47,7 @@ std::optional<TeacherScore> checked_score(const ExtractOptions& options, const T
   for (const std::string& sentence : check.notes) note(sentence);
   if (!check.refusal.empty()) {
     // Features and attention of a teacher that, by its names, has other classes are as good as any.
-    const bool others = !options.taps.logits && classes.meeting == ClassMeeting::kForeign;
+    const bool others = !options.taps.logits && classes.match == ClassNameMatch::kDisjoint;
     if (!others && !options.allow_chance) fail(check.refusal, "; to continue anyway, add --allow chance");
     note(check.refusal +
          (others ? "; continuing, since its logits are not kept" : "; continuing, since that is allowed"));

@@ -106,7 +106,7 @@ class Line {
   void publish() {
     std::unique_lock lock(mutex_);
     while (true) {
-      heed_stop();
+      apply_stop();
       const auto first = std::ranges::find_if(open_, [](const Open& shard) { return !shard.dropped; });
       if (first != open_.end() && first->to_compress == 0) {
         lock.unlock();
@@ -124,7 +124,7 @@ class Line {
 
   // Requires the lock, as do all below.
   std::optional<Job> take() {
-    heed_stop();
+    apply_stop();
     for (Open& shard : open_)
       if (!shard.dropped && shard.to_make == 0 && shard.next_compress < shard.groups)
         return Job{&shard, true, shard.next_compress++};
@@ -155,7 +155,7 @@ class Line {
            seconds(shard.to_compress, compressing_.is_known() ? compressing_.mean() : 0);
   }
 
-  void heed_stop() {
+  void apply_stop() {
     if (!stop_.requested) return;
     const bool first = !stopped_at_;
     if (first) stopped_at_ = Clock::now();

@@ -259,8 +259,8 @@ TEST_CASE(
   CHECK(nlohmann::json::parse(recorded->second).at("names") == order);
 
   // Its names are part of the logits: others are refused, the loss of the file too, and the same command restores it.
-  const auto others = [&](const std::string& names) {
-    name(names);
+  const auto others = [&](const std::string& renamed) {
+    name(renamed);
     return fixture.errors_of("cache", settings);
   };
   check_refused(others(R"(["2", "9", "11", "0"])"),

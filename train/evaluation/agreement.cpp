@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/base/error.h"
-#include "common/teacher/class_meeting.h"
+#include "common/teacher/class_name_match.h"
 
 namespace vitrine {
 namespace {

@@ -60,7 +60,7 @@ TrainingImages images_of(const TrainOptions& options, const StopFlag& stop) {
 SourceSettings source_settings_of(const TrainOptions& options, bool resumed, Allowance& allowance) {
   SourceSettings out = options.source_settings();
   if (!resumed)
-    out.met_objection = [&allowance](const std::string& objection) {
+    out.on_failed_check = [&allowance](const std::string& objection) {
       allowance.meet(Difference::kChance, objection, "give a teacher of these classes");
     };
   return out;

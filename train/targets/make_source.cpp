@@ -12,7 +12,7 @@
 #include "common/base/local_ranks.h"
 #include "common/base/progress.h"
 #include "common/image/views.h"
-#include "common/teacher/class_meeting.h"
+#include "common/teacher/class_name_match.h"
 #include "common/teacher/teacher_check.h"
 #include "train/targets/cached_targets.h"
 #include "train/targets/live_teacher.h"
@@ -57,7 +57,7 @@ void check_live(const SourceSettings& settings, const LiveTeacher& live, const I
   const TeacherCheck check = check_teacher(teacher, views, index, settings.targets.check_images, settings.plan.seed,
                                            map, settings.folders.images.string(), "targets.", workers, stop);
   for (const std::string& sentence : check.notes) note(sentence);
-  if (!check.refusal.empty()) settings.met_objection(check.refusal);
+  if (!check.refusal.empty()) settings.on_failed_check(check.refusal);
 }
 
 void describe(const MappedTargets& targets, const ViewMaker& views) {
@@ -85,7 +85,7 @@ std::unique_ptr<TargetSource> make_source(const SourceSettings& settings, std::s
   std::vector<std::string> names = source->class_names();  // also with files: several teachers' must be the same
   std::optional<ClassMap> map = map_of(settings, *source, names, *index);
   const ViewMaker views(settings.folders, index, source->plan().options().image_size, bad);
-  if (const auto* live = dynamic_cast<const LiveTeacher*>(source.get()); live != nullptr && settings.met_objection)
+  if (const auto* live = dynamic_cast<const LiveTeacher*>(source.get()); live != nullptr && settings.on_failed_check)
     check_live(settings, *live, *index, map ? &*map : nullptr, views, stop);
   if (!map) return source;
   if (settings.targets.class_map_files().given()) names.clear();

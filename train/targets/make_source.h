@@ -14,7 +14,7 @@ namespace vitrine {
 
 /// The source that settings.targets.source names, wrapped in MappedTargets when targets.class_map or class_names is
 /// given, or when the teacher's classes are known by name and are not the class folders in their order (with a note of
-/// the classes that the map drops). With settings.met_objection a live teacher's top-1 on clean crops is noted.
+/// the classes that the map drops). With settings.on_failed_check a live teacher's top-1 on clean crops is noted.
 /// `index`: of the training images. Throws Error that names the first difference when a cache was made from other
 /// images, for class folders of which the teacher knows only some; Stopped when `stop` is set during a live teacher's
 /// check or calibration.

@@ -48,7 +48,7 @@ struct SourceSettings {
   std::uint32_t workers = 0;  ///< threads that calibrate a live teacher's tracks; 0: default_threads()
   /// A live teacher is checked (common/teacher/teacher_check.h) where this is set, and it is called with what the check
   /// objects; it throws where that is to end the run.
-  std::function<void(const std::string&)> met_objection = {};
+  std::function<void(const std::string&)> on_failed_check = {};
 };
 
 /// Splits TargetOptions::cache_teacher at commas; one empty name if it is empty. Throws Error for a teacher named twice

@@ -32,7 +32,7 @@
 #include "common/image/scan.h"
 #include "common/image/scan_report.h"
 #include "common/models/weights/weights.h"
-#include "common/teacher/class_meeting.h"
+#include "common/teacher/class_name_match.h"
 #include "common/teacher/clean_crops.h"
 #include "common/teacher/module_card.h"
 #include "common/teacher/teacher.h"
@@ -186,18 +186,18 @@ void meet_folders(const Teacher& teacher, const std::vector<std::string>& folder
     return;
   }
   if (folders.empty()) return;  // without labels the student has the teacher's classes
-  found.meeting = meet_classes(names, folders);
+  found.match = compare_class_names(names, folders);
   const std::string ambiguous = ambiguous_folder(names, folders);
-  if (found.meeting == ClassMeeting::kByName && ambiguous.empty()) {
+  if (found.match == ClassNameMatch::kByName && ambiguous.empty()) {
     found.class_names = names;
     return;
   }
   std::string why;
-  if (found.meeting == ClassMeeting::kByName)
+  if (found.match == ClassNameMatch::kByName)
     why = text("several of the teacher's ", classes, " classes have the name of the photos' folder ", ambiguous);
-  else if (found.meeting == ClassMeeting::kStrange)
+  else if (found.match == ClassNameMatch::kPartial)
     why = text("the teacher has ", classes, " classes, and of the photos' folders some are not among them (",
-               strange_folders(names, folders), ")");
+               unmatched_folders(names, folders), ")");
   else if (classes != folders.size())
     why = text("the teacher has ", classes, " classes and the photos ", folders.size(),
                names.empty() ? ", and the names of the teacher's are not known" : ", under other names");
@@ -262,7 +262,7 @@ void evaluate_teacher(const DistilRequest& request, const ExtractOptions& option
   Accuracy accuracy;
   accuracy.top1 = score.top1, accuracy.images = score.images;
   if (!at_chance(accuracy, found.classes)) return;
-  if (found.meeting == ClassMeeting::kForeign) {
+  if (found.match == ClassNameMatch::kDisjoint) {
     found.facts.teacher_fits = false;
     found.top1.reset();
     found.warnings.push_back(

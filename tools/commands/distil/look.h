@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "common/base/stop.h"
-#include "common/teacher/class_meeting.h"
+#include "common/teacher/class_name_match.h"
 #include "tools/commands/cache/estimate_report.h"
 #include "tools/commands/distil/request.h"
 #include "tools/commands/distil/rules.h"
@@ -30,8 +30,8 @@ struct Found {
   std::uint64_t evaluated = 0;        ///< photos behind top1
   std::string precision;              ///< the faster of those that the device has, for the student
   std::string teacher_precision;
-  std::uint32_t last_block = 0;                   ///< the block whose features and attention are kept
-  ClassMeeting meeting = ClassMeeting::kUnknown;  ///< of the teacher's class names and the folders
+  std::uint32_t last_block = 0;                     ///< the block whose features and attention are kept
+  ClassNameMatch match = ClassNameMatch::kUnknown;  ///< of the teacher's class names and the folders
   std::vector<std::string> class_names;  ///< the teacher's, where they must be matched with the folders; else none
   ViewCosts costs;                       ///< of the extraction, for break_even_epochs()
   double others = 0;                     ///< share of the processors that other programs took while the work was timed

@@ -19,7 +19,7 @@
 #include "common/config/config.h"
 #include "common/models/device.h"
 #include "common/models/precision.h"
-#include "common/teacher/class_meeting.h"
+#include "common/teacher/class_name_match.h"
 #include "common/teacher/teacher.h"
 #include "extract/evaluate.h"
 #include "train/evaluation/evaluate.h"
@@ -56,7 +56,7 @@ void evaluate(const PilotRequest& request, const PilotTeacher& teacher, const St
     // With the logits of other classes an evaluation says what is to be done.
     return network.classes() > 0 &&
            (options.taps.logits || (static_cast<std::size_t>(network.classes()) == folders.size() &&
-                                    meet_classes(network.class_names(), folders) != ClassMeeting::kStrange));
+                                    compare_class_names(network.class_names(), folders) != ClassNameMatch::kPartial));
   }();
   out["top1"] = nullptr, out["core_ms_per_image"] = nullptr;
   if (knows_classes) {

@@ -1,4 +1,4 @@
-#include "common/teacher/class_meeting.h"
+#include "common/teacher/class_name_match.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kShownFolders = 5;
 
-std::vector<std::string> strangers_of(const std::vector<std::string>& names, const std::vector<std::string>& folders) {
+std::vector<std::string> unmatched_in(const std::vector<std::string>& names, const std::vector<std::string>& folders) {
   const std::set<std::string_view> known(names.begin(), names.end());
   std::vector<std::string> out;
   std::ranges::copy_if(folders, std::back_inserter(out),
@@ -24,19 +24,19 @@ std::vector<std::string> strangers_of(const std::vector<std::string>& names, con
 
 }  // namespace
 
-ClassMeeting meet_classes(const std::vector<std::string>& names, const std::vector<std::string>& folders) {
-  if (names.empty() || folders.empty()) return ClassMeeting::kUnknown;
-  if (names == folders) return ClassMeeting::kSame;
-  const std::size_t strangers = strangers_of(names, folders).size();
-  if (strangers == 0) return ClassMeeting::kByName;
-  return strangers == folders.size() ? ClassMeeting::kForeign : ClassMeeting::kStrange;
+ClassNameMatch compare_class_names(const std::vector<std::string>& names, const std::vector<std::string>& folders) {
+  if (names.empty() || folders.empty()) return ClassNameMatch::kUnknown;
+  if (names == folders) return ClassNameMatch::kSame;
+  const std::size_t unmatched = unmatched_in(names, folders).size();
+  if (unmatched == 0) return ClassNameMatch::kByName;
+  return unmatched == folders.size() ? ClassNameMatch::kDisjoint : ClassNameMatch::kPartial;
 }
 
-std::string strange_folders(const std::vector<std::string>& names, const std::vector<std::string>& folders) {
-  const std::vector<std::string> strangers = strangers_of(names, folders);
+std::string unmatched_folders(const std::vector<std::string>& names, const std::vector<std::string>& folders) {
+  const std::vector<std::string> unmatched = unmatched_in(names, folders);
   std::string out;
-  for (std::size_t i = 0; i < std::min(kShownFolders, strangers.size()); ++i) out += (i > 0 ? ", " : "") + strangers[i];
-  return strangers.size() > kShownFolders ? text(out, " and ", strangers.size() - kShownFolders, " more") : out;
+  for (std::size_t i = 0; i < std::min(kShownFolders, unmatched.size()); ++i) out += (i > 0 ? ", " : "") + unmatched[i];
+  return unmatched.size() > kShownFolders ? text(out, " and ", unmatched.size() - kShownFolders, " more") : out;
 }
 
 std::string ambiguous_folder(const std::vector<std::string>& names, const std::vector<std::string>& folders) {
@@ -47,20 +47,20 @@ std::string ambiguous_folder(const std::vector<std::string>& names, const std::v
 
 std::optional<ClassMap> map_by_name(const std::vector<std::string>& names, const std::vector<std::string>& folders,
                                     const std::string& where, const std::string& keys) {
-  switch (meet_classes(names, folders)) {
-    case ClassMeeting::kUnknown:
-    case ClassMeeting::kSame:
+  switch (compare_class_names(names, folders)) {
+    case ClassNameMatch::kUnknown:
+    case ClassNameMatch::kSame:
       return std::nullopt;
-    case ClassMeeting::kByName: {
+    case ClassNameMatch::kByName: {
       ClassMap map = match_class_names(names, folders, where);
       note(text("classes: the class folders are matched by name with the teacher's ", names.size(), " classes"));
       return map;
     }
-    case ClassMeeting::kStrange:
+    case ClassNameMatch::kPartial:
       fail(where, ": has classes that are not among the teacher's ", names.size(),
-           " classes: ", strange_folders(names, folders), "; rename or remove them, or say which classes correspond (",
-           keys, "class_map, ", keys, "class_names)");
-    case ClassMeeting::kForeign:
+           " classes: ", unmatched_folders(names, folders),
+           "; rename or remove them, or say which classes correspond (", keys, "class_map, ", keys, "class_names)");
+    case ClassNameMatch::kDisjoint:
       break;
   }
   if (names.size() == folders.size())

@@ -1,7 +1,7 @@
 // The names of a teacher's classes against the class folders.
 #include <ATen/ATen.h>
 
-#include "common/teacher/class_meeting.h"
+#include "common/teacher/class_name_match.h"
 
 #include <string>
 #include <vector>
@@ -18,17 +18,17 @@ using Names = std::vector<std::string>;
 
 TEST_CASE("names meet the folders in one of five ways") {
   const Names folders{"ant", "bee", "cat"};
-  CHECK(meet_classes({}, folders) == ClassMeeting::kUnknown);
-  CHECK(meet_classes(folders, {}) == ClassMeeting::kUnknown);
-  CHECK(meet_classes(folders, folders) == ClassMeeting::kSame);
-  CHECK(meet_classes({"cat", "ant", "bee"}, folders) == ClassMeeting::kByName);
-  CHECK(meet_classes({"ant", "bee", "cat", "dog"}, folders) == ClassMeeting::kByName);
-  CHECK(meet_classes({"ant", "bee", "dog"}, folders) == ClassMeeting::kStrange);
-  CHECK(meet_classes({"Formicidae", "Apis", "Felis"}, folders) == ClassMeeting::kForeign);
+  CHECK(compare_class_names({}, folders) == ClassNameMatch::kUnknown);
+  CHECK(compare_class_names(folders, {}) == ClassNameMatch::kUnknown);
+  CHECK(compare_class_names(folders, folders) == ClassNameMatch::kSame);
+  CHECK(compare_class_names({"cat", "ant", "bee"}, folders) == ClassNameMatch::kByName);
+  CHECK(compare_class_names({"ant", "bee", "cat", "dog"}, folders) == ClassNameMatch::kByName);
+  CHECK(compare_class_names({"ant", "bee", "dog"}, folders) == ClassNameMatch::kPartial);
+  CHECK(compare_class_names({"Formicidae", "Apis", "Felis"}, folders) == ClassNameMatch::kDisjoint);
   CHECK(ambiguous_folder({"crane", "crane", "ant", "dog", "dog"}, {"ant", "crane"}) == "crane");
   CHECK(ambiguous_folder({"cat", "dog", "dog", "bee", "ant"}, folders).empty());
-  CHECK(strange_folders({"ant", "dog"}, folders) == "bee, cat");
-  CHECK(strange_folders({}, {"a", "b", "c", "d", "e", "f", "g"}) == "a, b, c, d, e and 2 more");
+  CHECK(unmatched_folders({"ant", "dog"}, folders) == "bee, cat");
+  CHECK(unmatched_folders({}, {"a", "b", "c", "d", "e", "f", "g"}) == "a, b, c, d, e and 2 more");
 }
 
 TEST_CASE(
