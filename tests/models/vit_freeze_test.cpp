@@ -1,4 +1,5 @@
 // The frozen ViT: weights cast and packed once.
+#include <torch/nn/modules/normalization.h>
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
@@ -164,7 +165,8 @@ TEST_CASE("a branch is added and the sum normalised, rows of any width, in FP32 
         CAPTURE(dim);
         CAPTURE(type);
         CAPTURE(adds);
-        const torch::nn::LayerNorm norm(torch::nn::LayerNormOptions({dim}).eps(1e-6));
+        const LayerNormPtr norm =
+            std::make_shared<torch::nn::LayerNormImpl>(torch::nn::LayerNormOptions({dim}).eps(1e-6));
         const at::NoGradGuard no_grad;
         norm->weight.normal_(), norm->bias.normal_();
         const at::Tensor x = 3 * at::randn({2, 5, dim}) + 7,
@@ -172,7 +174,7 @@ TEST_CASE("a branch is added and the sum normalised, rows of any width, in FP32 
         const at::Tensor sum = adds ? x + branch.to(at::kFloat) : x.clone(), only_added = x.clone();
         const at::Tensor expected =
             at::layer_norm(sum.to(at::kDouble), {dim}, norm->weight.to(at::kDouble), norm->bias.to(at::kDouble), 1e-6);
-        const at::Tensor made = add_and_normalise(x, branch, *norm, type);
+        const at::Tensor made = add_and_normalise(x, branch, norm, type);
         CHECK(at::equal(x, sum));
         CHECK(distance(made, expected) < (made.scalar_type() == at::kFloat ? 1e-6 : 3e-3));
         add_branch(only_added, branch);

@@ -150,7 +150,7 @@ def card_of(args, model, teacher, example, config):
 def processor():
     """What compiled code may use of this processor; the program that loads it compares. Instruction sets by the names in /proc/cpuinfo."""
     words = []
-    with open("/proc/cpuinfo") as file:
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
         for line in file:
             if line.startswith(("flags", "Features")):
                 words = line.partition(":")[2].split()

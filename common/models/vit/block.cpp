@@ -189,8 +189,8 @@ VitBlockImpl::VitBlockImpl(const VitStructure& s, bool random) {
 
 at::Tensor VitBlockImpl::forward(const at::Tensor& x, const VitPositionTables& tables, const AttentionTap& tap) const {
   if (frozen_) {
-    const at::Tensor mixed = attn_->forward(add_and_normalise(x, {}, *norm1_, product_type_), tables, tap);
-    add_branch(x, mlp_->forward(add_and_normalise(x, mixed, *norm2_, product_type_)));
+    const at::Tensor mixed = attn_->forward(add_and_normalise(x, {}, norm1_, product_type_), tables, tap);
+    add_branch(x, mlp_->forward(add_and_normalise(x, mixed, norm2_, product_type_)));
     return x;
   }
   const auto scaled = [](const at::Tensor& branch, const at::Tensor& scale) {

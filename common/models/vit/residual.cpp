@@ -1,5 +1,6 @@
 #include "common/models/vit/residual.h"
 
+#include <torch/nn/modules/normalization.h>
 #include <ATen/ATen.h>
 
 #include "common/models/own_kernels.h"
@@ -35,18 +36,18 @@ void add_branch(const at::Tensor& x, const at::Tensor& branch) {
   x.add_(branch);
 }
 
-at::Tensor add_and_normalise(const at::Tensor& x, const at::Tensor& branch, const torch::nn::LayerNormImpl& norm,
+at::Tensor add_and_normalise(const at::Tensor& x, const at::Tensor& branch, const LayerNormPtr& norm,
                              at::ScalarType type) {
 #if defined(__x86_64__)
   if (type == at::kBFloat16 && serves_residual(x, branch)) {
     const at::Tensor out = at::empty(x.sizes(), x.options().dtype(at::kBFloat16));
-    residual_avx512_bf16(rows_of(x, branch), norm.weight.const_data_ptr<float>(), norm.bias.const_data_ptr<float>(),
-                         static_cast<float>(norm.options.eps()), static_cast<std::uint16_t*>(out.mutable_data_ptr()));
+    residual_avx512_bf16(rows_of(x, branch), norm->weight.const_data_ptr<float>(), norm->bias.const_data_ptr<float>(),
+                         static_cast<float>(norm->options.eps()), static_cast<std::uint16_t*>(out.mutable_data_ptr()));
     return out;
   }
 #endif
   add_branch(x, branch);
-  return at::layer_norm(x, norm.options.normalized_shape(), norm.weight, norm.bias, norm.options.eps());
+  return at::layer_norm(x, norm->options.normalized_shape(), norm->weight, norm->bias, norm->options.eps());
 }
 
 }  // namespace vitrine

@@ -3,8 +3,9 @@
 #ifndef VITRINE_COMMON_MODELS_VIT_RESIDUAL_H_
 #define VITRINE_COMMON_MODELS_VIT_RESIDUAL_H_
 
-#include <torch/nn/modules/normalization.h>
 #include <ATen/core/Tensor.h>
+
+#include "common/models/module_ptr.h"
 
 namespace vitrine {
 
@@ -14,7 +15,7 @@ void add_branch(const at::Tensor& x, const at::Tensor& branch);
 /// The same; then returns LayerNorm(x), [N, tokens, dim], for a product in `type`: in BF16 where that is `type` and the
 /// own kernel serves (has_bf16_kernels()), else in FP32 by LibTorch. Runs on the calling thread; a row's bits do not
 /// depend on the others.
-at::Tensor add_and_normalise(const at::Tensor& x, const at::Tensor& branch, const torch::nn::LayerNormImpl& norm,
+at::Tensor add_and_normalise(const at::Tensor& x, const at::Tensor& branch, const LayerNormPtr& norm,
                              at::ScalarType type);
 
 }  // namespace vitrine
