@@ -99,7 +99,7 @@ Option Option::existing_directory() {
   return Option(option_->check(CLI::ExistingDirectory));
 }
 Option Option::repeatable() {
-  return Option(option_->expected(1)->take_all());
+  return Option(option_->expected(1)->take_all()->allow_extra_args(false));
 }
 Option Option::comma_separated() {
   return Option(option_->delimiter(',')->allow_extra_args(false));

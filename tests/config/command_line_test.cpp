@@ -105,7 +105,7 @@ TEST_CASE("lists are given once per value or separated by commas, and leave posi
   program.line.add_option("FILE", files);
   program.line.add_option("--word", words).repeatable();
   const auto sizes = program.line.add_option("--sizes", numbers).comma_separated().range(1, 9);
-  CHECK_FALSE(program.parse({"--word", "a,b", "--word", "c", "--sizes", "1,2", "x", "y"}).has_value());
+  CHECK_FALSE(program.parse({"--sizes", "1,2", "--word", "a,b", "--word", "c", "x", "y"}).has_value());
   CHECK(words == std::vector<std::string>{"a,b", "c"});
   CHECK(numbers == std::vector<int>{1, 2});
   CHECK(files == std::vector<std::string>{"x", "y"});

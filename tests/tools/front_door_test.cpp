@@ -1,4 +1,7 @@
 // `vitrine`: it starts the programs beside it, and completes their words.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <sstream>
@@ -108,11 +111,41 @@ TEST_CASE("vitrine: bash completes with the script") {
   };
   CHECK(reply("vitrine di") == "distil\n");
   CHECK(reply("vitrine cache rec") == "recode\n");
+  CHECK(reply("vitrine distil --st") == "--student\n--student-weights\n");
+  CHECK(reply("vitrine distil \"\"") == "\n");  // bash then offers files
+  CHECK(has(reply("vitrine cache \"\""), "recode\n"));
   CHECK(has(reply("vitrine train --set targets.cac"), "targets.cache="));
 }
 
-TEST_CASE("vitrine: zsh completes with the script, sourced or from a folder of functions") {
+TEST_CASE("vitrine: the words that zsh's script offers") {
   REQUIRE_MESSAGE(run("command -v zsh").exit_code == 0, "zsh is missing; tools/packages.txt lists it");
+  const TemporaryDirectory folder;
+  write_whole(folder / "_vitrine", completion_script("zsh"));
+  // In place of zsh's own functions, which work while it completes only.
+  write_whole(folder / "offers.zsh", R"sh(
+compdef() { }
+compadd() { print -rl -- "${(@P)@[-1]}" }
+_files() { print files }
+source "${0:h}/_vitrine"
+words=("$@" "") CURRENT=$#words
+_vitrine
+)sh");
+  const auto offered = [&](const std::string& words) {
+    return run("zsh -f '" + (folder / "offers.zsh").string() + "' '" + executable("vitrine") + "' " + words).output;
+  };
+  CHECK(has(offered("cache"), "recode\n"));
+  CHECK(has(offered("cache verify"), "--deep\n"));
+  CHECK(has(offered("train --set"), "batch_norm_batches=\n"));
+  CHECK(has(offered("classify"), "files\n"));
+}
+
+TEST_CASE("vitrine: zsh completes with the script, sourced or from a folder of functions") {
+  const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+  if (terminal < 0) {
+    MESSAGE("this machine has no pseudo terminals, so nothing is typed; the case before tries the script");
+    return;
+  }
+  close(terminal);
   const TemporaryDirectory folder;
   write_whole(folder / "functions/_vitrine", completion_script("zsh"));
   // A shell on a terminal of its own: the words are typed, with Tab, and Control-X writes the line that came of them.

@@ -131,6 +131,8 @@ int train_command(int argc, char** argv) {
     if (const auto code = line.parse(argc, argv)) return *code;
     if (evaluate.given() && checkpoint.empty())
       fail("--evaluate is empty; expected a .safetensors file or a run's directory");
+    if (evaluate.given() && !path_exists(checkpoint))
+      fail("--evaluate ", checkpoint, ": does not exist; expected a .safetensors file or a run's directory");
     if (file.empty() && checkpoint.empty()) fail(config.name(), " is required; --help shows the usage");
     const std::filesystem::path own = RunFiles(checkpoint).config();
     if (file.empty() && directory_exists(checkpoint) && path_exists(own)) file = own.string();

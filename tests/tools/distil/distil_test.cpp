@@ -418,6 +418,7 @@ TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
     says(photos.command(option + (" '" + (photos.root / "empty").string() + "'")), "empty: holds no photo");
     says(photos.command(option + (" '" + (photos.root / "strangers").string() + "'")),
          "strangers: the class folders wasp, zebra are not among the 3 classes of the student");
+    says(photos.command(option + (" '" + photos.images.string() + "/'")), "is the folder of the photos that teach");
   }
   says(start + photos.images.string() + "' --teacher '" + (photos.root / "none").string() + "' --out '" +
            photos.out.string() + "'",

@@ -75,6 +75,8 @@ std::size_t classify(const ClassifyRequest& request, const StopFlag& stop) {
     }
     std::fflush(stdout);
   }
+  if (explainer && failed < list.files.size())
+    note(text("explanations of ", counted(list.files.size() - failed, "picture"), " are in ", request.explain));
   if (failed > 0) note(text(failed, " of ", counted(list.files.size(), "picture"), " could not be read"));
   return failed;
 }

@@ -107,8 +107,16 @@ ImageIndex list_photos(const DistilRequest& request, const StopFlag& stop, Found
 
 // Refuses what training would refuse too, but only after the extraction.
 void check_training(const DistilRequest& request, const std::vector<std::string>& classes, const StopFlag& stop) {
-  for (const std::string& folder : {request.validation, request.test}) {
+  const std::pair<const std::string&, const char*> given[]{{request.validation, "--val out: some are then held out"},
+                                                           {request.test, "--test out"}};
+  for (const auto& [folder, option] : given) {
     if (folder.empty()) continue;
+    std::error_code unknown;
+    if (std::filesystem::equivalent(folder, request.photos, unknown))
+      fail(folder,
+           ": is the folder of the photos that teach, on which a student does well in any case; give other photos, or "
+           "leave ",
+           option);
     const ImageIndex listed = list_by_header({folder, {}, folders_of(request).labels}, stop).index;
     if (listed.images.empty()) fail(folder, ": holds no photo; expected JPEG, PNG or WebP files");
     if (request.labels()) match_classes(listed.classes, folder, {classes, classes.size()});

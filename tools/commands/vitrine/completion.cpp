@@ -13,9 +13,11 @@
 namespace vitrine {
 namespace {
 
+// Options are offered once a dash is typed, so that files are where they may stand.
 constexpr const char* kBash = R"sh(_vitrine() {
-  local IFS=$'\n'
-  mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" complete "${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}")
+  local IFS=$'\n' word=${COMP_WORDS[COMP_CWORD]} hidden=()
+  [[ $word == -* ]] || hidden=(-X '-*')
+  mapfile -t COMPREPLY < <(compgen "${hidden[@]}" -W "$("${COMP_WORDS[0]}" complete "${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "$word")
 }
 complete -o default -F _vitrine vitrine
 )sh";
