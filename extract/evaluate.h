@@ -24,7 +24,7 @@ struct TeacherEvaluation {
   /// With each teacher, itself included: share of the images of both (class maps leave others out) that have the same
   /// top-1 class; nullopt without such images.
   std::vector<std::optional<double>> agreement;
-  /// Of the files that were drawn: those that are no readable images, by kind, the same for each teacher.
+  /// Files drawn that are not readable images, by kind; the same for each teacher.
   std::vector<LeftOut> left_out;
   std::vector<std::string> notes;  ///< what the figures give reason to doubt: check_teacher()'s, its refusal last
 };

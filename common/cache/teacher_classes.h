@@ -14,7 +14,7 @@ namespace vitrine {
 inline constexpr const char* kTeacherClassesFile = "classes.json";
 
 /// `teacher`: "NAME.xxxxxxxx". In the order of its logits; empty if the cache has none, and then they are the class
-/// folders. Throws Error: kNewer for a newer version, kCorrupt for a text that is no list of names.
+/// folders. Throws Error: kNewer for a newer version, kCorrupt if the file is not a list of names.
 std::vector<std::string> read_teacher_classes(const std::filesystem::path& cache, const std::string& teacher);
 /// TrackInfo::class_names_sha256: of the names, each followed by a line feed.
 std::string class_names_sha256(const std::vector<std::string>& names);

@@ -21,7 +21,7 @@ TEST_CASE("a run's weights are found from its directory and from the folder that
   write_whole(best_weights_in(exported), "best");
   CHECK(weights_of_run(run) == best_weights_in(exported));
   CHECK(weights_of_run(exported / "") == best_weights_in(exported));
-  // Files of these names elsewhere are no run's.
+  // Files with these names outside a run do not count.
   const fs::path other = root.path() / "other";
   write_whole(best_weights_in(other), "best");
   CHECK_FALSE(weights_of_run(other).has_value());

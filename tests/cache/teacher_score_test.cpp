@@ -29,7 +29,7 @@ TEST_CASE("a score is read back, and a damaged or newer one is named") {
       has(message_of([&] { TeacherScore::from_json(json.replace(json.find("0.5,"), 4, "1.5,"), "x"); }), "top1 = 1.5"));
 }
 
-TEST_CASE("a teacher's class names are read back, and what is no list of names is damage") {
+TEST_CASE("a teacher's class names are read back, and a file without a list of names is corrupt") {
   const TemporaryDirectory root;
   CHECK(read_teacher_classes(root.path(), "vit.01234567").empty());
   const std::vector<std::string> names{"bee", "ant\n", "\xc3\xa9l\xc3\xa9phant"};

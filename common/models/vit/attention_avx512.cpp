@@ -7,12 +7,6 @@
 
 #include <algorithm>
 
-// GCC's own intrinsics start from undefined vectors (bug 105593).
-#if !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
 VITRINE_BEGIN_AVX512
 namespace vitrine::avx512_attention {
 namespace {
@@ -73,9 +67,6 @@ void run(const AttentionHead<float>& head, float* memory) {
 
 }  // namespace vitrine::avx512_attention
 VITRINE_END_TARGET
-#if !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
 
 namespace vitrine {
 

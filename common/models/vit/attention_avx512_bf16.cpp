@@ -6,12 +6,6 @@
 
 #include <algorithm>
 
-// GCC's own intrinsics start from undefined vectors (bug 105593).
-#if !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
 VITRINE_BEGIN_AVX512_BF16
 namespace vitrine::avx512_bf16_attention {
 namespace {
@@ -101,9 +95,6 @@ void run(const AttentionHead<std::uint16_t>& head, float* memory) {
 
 }  // namespace vitrine::avx512_bf16_attention
 VITRINE_END_TARGET
-#if !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
 
 namespace vitrine {
 

@@ -7,12 +7,6 @@
 
 #include <cmath>
 
-// GCC's own intrinsics start from undefined vectors (bug 105593).
-#if !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
 VITRINE_BEGIN_AVX512_BF16
 namespace vitrine::avx512_bf16_residual {
 namespace {
@@ -72,9 +66,6 @@ void run(const ResidualRows& given, const float* weight, const float* bias, floa
 
 }  // namespace vitrine::avx512_bf16_residual
 VITRINE_END_TARGET
-#if !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
 
 namespace vitrine {
 
